@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR MIT) */
+/*
+ * kring: what host and guest, and guest kernel and guest programs, agree on.
+ *
+ * The region format (struct kring_header and the pages it points to) is shared by
+ * host and guest through memory; the ioctls are the guest kernel's. All words in the
+ * region are little-endian. The ring algorithm that works on it is <kring/ring.h>,
+ * the check of a header <kring/region.h>.
+ */
+#ifndef _UAPI_LINUX_KRING_H
+#define _UAPI_LINUX_KRING_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/*
+ * Region, version 1
+ *
+ *	page 0		struct kring_header
+ *	per ring	struct kring_producer_page	written by the producer alone
+ *			struct kring_consumer_page	written by the consumer alone
+ *			data				written by the producer alone
+ *
+ * A page is kring_header.granule bytes. There are two rings: h2g, whose producer is
+ * the host, and g2h, whose producer is the guest. They lie anywhere behind the header,
+ * aligned to a page and without overlap.
+ */
+#define KRING_MAGIC		0x474e524bU	/* "KRNG" */
+#define KRING_VERSION		1
+
+/* kring_header.state. READY is stored last, with release semantics. */
+#define KRING_STATE_INIT	0
+#define KRING_STATE_READY	1
+
+/* kring_header.features: an unknown bit in this half must make attach fail. */
+#define KRING_FEATURES_MANDATORY	0xffffffff00000000ULL
+
+#define KRING_NAME_LEN		32	/* with the terminating NUL */
+#define KRING_UUID_LEN		16
+
+/* The data of one ring is a power of two of bytes, from one granule to this. */
+#define KRING_SIZE_MAX		0x40000000U
+
+/**
+ * struct kring_extent - where a ring lies
+ * @offset: of the producer's page, in bytes from the start of the region; a multiple
+ *	of the granule
+ * @size: bytes of data, a power of two; the ring takes two granules more than that
+ */
+struct kring_extent {
+	__le64 offset;
+	__le64 size;
+};
+
+/**
+ * struct kring_header - page 0 of a region, written by the host alone
+ * @magic: KRING_MAGIC
+ * @version: KRING_VERSION; whoever does not know the version does not attach
+ * @state: KRING_STATE_READY once all other fields are valid
+ * @granule: bytes of a page of this region: 4096, 16384 or 65536
+ * @features: low half optional, high half mandatory; none are defined yet
+ * @region_size: bytes of the whole region; what holds it may be larger
+ * @generation: +1 by the host at each restore, fork and adoption
+ * @uuid: identity of this region; a forked child gets a new one
+ * @name: NUL-terminated, [A-Za-z0-9._-]; the doorbell is the console port kring.NAME
+ * @h2g: the host-to-guest ring
+ * @g2h: the guest-to-host ring
+ *
+ * Only @generation and @uuid change once @state is KRING_STATE_READY.
+ */
+struct kring_header {
+	__le32 magic;
+	__le32 version;
+	__le32 state;
+	__le32 granule;
+	__le64 features;
+	__le64 region_size;
+	__le64 generation;
+	__u8 uuid[KRING_UUID_LEN];
+	__u8 name[KRING_NAME_LEN];
+	struct kring_extent h2g;
+	struct kring_extent g2h;
+};
+
+/**
+ * struct kring_producer_page - what the producer of a ring publishes
+ * @head: bytes produced since the ring was made, free-running
+ * @want_space: the producer sleeps until this many bytes are free; 0: it does not sleep
+ */
+struct kring_producer_page {
+	__le32 head;
+	__le32 want_space;
+};
+
+/**
+ * struct kring_consumer_page - what the consumer of a ring publishes
+ * @tail: bytes consumed since the ring was made, free-running
+ * @want_data: 1: the consumer sleeps until there is a frame; 0: it does not sleep
+ *
+ * head - tail is never more than the size of the ring; anything else is corruption.
+ */
+struct kring_consumer_page {
+	__le32 tail;
+	__le32 want_data;
+};
+
+/**
+ * struct kring_frame_header - what precedes a frame's payload in the data of a ring
+ * @len: bytes of payload, 1 to size / 2 - 8; 0: the next frame is at the start of the
+ *	data
+ * @reserved: 0
+ *
+ * Frames begin at multiples of KRING_FRAME_ALIGN and never straddle the end of the data.
+ */
+struct kring_frame_header {
+	__le32 len;
+	__le32 reserved;
+};
+
+#define KRING_FRAME_ALIGN	8
+
+/* Each offset is part of the format. */
+#ifdef __cplusplus
+#define KRING_ASSERT_OFFSET(type, member, at) \
+	static_assert(__builtin_offsetof(struct type, member) == (at), #type "." #member)
+#define KRING_ASSERT_SIZE(type, bytes) \
+	static_assert(sizeof(struct type) == (bytes), #type)
+#else
+#define KRING_ASSERT_OFFSET(type, member, at) \
+	_Static_assert(__builtin_offsetof(struct type, member) == (at), #type "." #member)
+#define KRING_ASSERT_SIZE(type, bytes) \
+	_Static_assert(sizeof(struct type) == (bytes), #type)
+#endif
+
+KRING_ASSERT_OFFSET(kring_header, magic, 0);
+KRING_ASSERT_OFFSET(kring_header, version, 4);
+KRING_ASSERT_OFFSET(kring_header, state, 8);
+KRING_ASSERT_OFFSET(kring_header, granule, 12);
+KRING_ASSERT_OFFSET(kring_header, features, 16);
+KRING_ASSERT_OFFSET(kring_header, region_size, 24);
+KRING_ASSERT_OFFSET(kring_header, generation, 32);
+KRING_ASSERT_OFFSET(kring_header, uuid, 40);
+KRING_ASSERT_OFFSET(kring_header, name, 56);
+KRING_ASSERT_OFFSET(kring_header, h2g, 88);
+KRING_ASSERT_OFFSET(kring_header, g2h, 104);
+KRING_ASSERT_SIZE(kring_header, 120);
+KRING_ASSERT_OFFSET(kring_extent, offset, 0);
+KRING_ASSERT_OFFSET(kring_extent, size, 8);
+KRING_ASSERT_SIZE(kring_extent, 16);
+KRING_ASSERT_OFFSET(kring_producer_page, head, 0);
+KRING_ASSERT_OFFSET(kring_producer_page, want_space, 4);
+KRING_ASSERT_SIZE(kring_producer_page, 8);
+KRING_ASSERT_OFFSET(kring_consumer_page, tail, 0);
+KRING_ASSERT_OFFSET(kring_consumer_page, want_data, 4);
+KRING_ASSERT_SIZE(kring_consumer_page, 8);
+KRING_ASSERT_OFFSET(kring_frame_header, len, 0);
+KRING_ASSERT_OFFSET(kring_frame_header, reserved, 4);
+KRING_ASSERT_SIZE(kring_frame_header, 8);
+
+/*
+ * /dev/kring
+ *
+ * Opening for reading claims the consumer of h2g, for writing the producer of g2h; each
+ * is held by one open file at a time (EBUSY). read() returns one frame's payload,
+ * write() sends its buffer as one frame. Both block unless O_NONBLOCK (EAGAIN).
+ *
+ *	EMSGSIZE	read: the frame is larger than the buffer, and stays; write: it is
+ *			larger than kring_info.g2h_frame_max
+ *	EINVAL		write of 0 bytes: a frame has at least one
+ *	EBADMSG		the ring is poisoned: what the host published makes no sense
+ *	ENODEV		the device is gone
+ *
+ * poll(): EPOLLIN a frame waits; EPOLLOUT the frame that was refused last would fit
+ * now, or, when none was, some frame; EPOLLPRI the generation changed since this file
+ * last asked for KRING_IOC_INFO (or was opened); EPOLLERR a ring that this file holds
+ * is poisoned; EPOLLHUP the device is gone.
+ */
+
+/* kring_info.flags */
+#define KRING_INFO_H2G_POISONED	(1U << 0)
+#define KRING_INFO_G2H_POISONED	(1U << 1)
+#define KRING_INFO_DOORBELL	(1U << 2)	/* a doorbell is attached */
+
+/**
+ * struct kring_info - answer of KRING_IOC_INFO
+ * @generation: as in the header now
+ * @h2g_size: bytes of data of the host-to-guest ring
+ * @g2h_size: bytes of data of the guest-to-host ring
+ * @h2g_frame_max: the largest payload that read() can return
+ * @g2h_frame_max: the largest payload that write() takes
+ * @flags: KRING_INFO_*
+ * @reserved: 0
+ * @uuid: as in the header now
+ * @name: of the region, NUL-terminated
+ */
+struct kring_info {
+	__u64 generation;
+	__u32 h2g_size;
+	__u32 g2h_size;
+	__u32 h2g_frame_max;
+	__u32 g2h_frame_max;
+	__u32 flags;
+	__u32 reserved;
+	__u8 uuid[KRING_UUID_LEN];
+	__u8 name[KRING_NAME_LEN];
+};
+
+KRING_ASSERT_SIZE(kring_info, 80);
+
+#define KRING_IOC_MAGIC		0xd7
+
+/*
+ * KRING_IOC_INFO	describe the region; the generation it returns counts as seen, which
+ *			clears EPOLLPRI. EFAULT, ENODEV.
+ * KRING_IOC_KICK	kick the host, whether it sleeps or not. Never blocks. ENODEV.
+ * KRING_IOC_RESET	take up the rings that this file holds as the region shows them now,
+ *			and un-poison them. EBADMSG: the cursors are still nonsense. ENODEV.
+ */
+#define KRING_IOC_INFO		_IOR(KRING_IOC_MAGIC, 0, struct kring_info)
+#define KRING_IOC_KICK		_IO(KRING_IOC_MAGIC, 1)
+#define KRING_IOC_RESET		_IO(KRING_IOC_MAGIC, 2)
+
+#endif /* _UAPI_LINUX_KRING_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What differs between kernel versions, and nowhere else. The rest of the module is
+ * written for the newest one.
+ */
+#ifndef KRING_COMPAT_H
+#define KRING_COMPAT_H
+
+#include <linux/version.h>
+#include <linux/virtio_config.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+
+/* 6.11 replaced the parallel arrays of names and callbacks by one array of these. */
+struct virtqueue_info {
+	const char *name;
+	vq_callback_t *callback;
+	bool ctx;
+};
+
+static inline int kring_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+				 struct virtqueue *vqs[], struct virtqueue_info info[])
+{
+	vq_callback_t **callbacks;
+	const char **names;
+	unsigned int i;
+	int err = -ENOMEM;
+
+	callbacks = kcalloc(nvqs, sizeof(*callbacks), GFP_KERNEL);
+	names = kcalloc(nvqs, sizeof(*names), GFP_KERNEL);
+	if (!callbacks || !names)
+		goto free_arrays;
+
+	for (i = 0; i < nvqs; i++) {
+		callbacks[i] = info[i].callback;
+		names[i] = info[i].name;
+	}
+	err = virtio_find_vqs(vdev, nvqs, vqs, callbacks, names, NULL);
+
+free_arrays:
+	kfree(names);
+	kfree(callbacks);
+	return err;
+}
+
+#else
+
+static inline int kring_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+				 struct virtqueue *vqs[], struct virtqueue_info info[])
+{
+	return virtio_find_vqs(vdev, nvqs, vqs, info, NULL);
+}
+
+#endif
+
+#endif /* KRING_COMPAT_H */

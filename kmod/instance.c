@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Instances: from a region to a /dev/kring, and back.
+ */
+#include <linux/idr.h>
+#include <linux/slab.h>
+
+#include "kring.h"
+
+static DEFINE_IDA(kring_ids);
+static DECLARE_WAIT_QUEUE_HEAD(kring_ids_wait);
+
+static struct kring_instance *to_instance(struct device *dev)
+{
+	return container_of(dev, struct kring_instance, dev);
+}
+
+static void kring_instance_free(struct device *dev)
+{
+	struct kring_instance *inst = to_instance(dev);
+	int id = inst->id;
+
+	kfree(inst);
+	ida_free(&kring_ids, id);
+	wake_up(&kring_ids_wait);
+}
+
+/* Our code must stay until the last instance is freed, which a reference may delay. */
+void kring_instance_wait_none(void)
+{
+	wait_event(kring_ids_wait, ida_is_empty(&kring_ids));
+}
+
+struct class kring_class = {
+	.name = "kring",
+	.dev_groups = kring_groups,
+	.dev_release = kring_instance_free,
+};
+
+/* Wake everybody who sleeps on @inst, to look again. In any context. */
+void kring_instance_wake(struct kring_instance *inst)
+{
+	kring_direction_wake(&inst->h2g, EPOLLIN | EPOLLRDNORM | EPOLLPRI);
+	kring_direction_wake(&inst->g2h, EPOLLOUT | EPOLLWRNORM | EPOLLPRI);
+}
+
+/* Kick the host, if there is a doorbell. In any context. */
+void kring_instance_kick(struct kring_instance *inst)
+{
+	struct kring_doorbell *db;
+
+	rcu_read_lock();
+	db = rcu_dereference(inst->doorbell);
+	if (db) {
+		atomic64_inc(&inst->kicks_sent);
+		db->ops->kick(db);
+	}
+	rcu_read_unlock();
+}
+
+/* A cursor was published: kick the host if it waits for that. */
+void kring_instance_publish(struct kring_instance *inst, bool kick)
+{
+	if (kick)
+		kring_instance_kick(inst);
+	else
+		atomic64_inc(&inst->kicks_suppressed);
+}
+
+/*
+ * The slow timer: while somebody sleeps, look at the cursors, as a kick may be lost in a
+ * snapshot, in a full socket, in a broken VMM.
+ */
+static void kring_instance_rescue(struct work_struct *work)
+{
+	struct kring_instance *inst = container_of(to_delayed_work(work), struct kring_instance,
+						   rescue);
+	bool again;
+
+	again = kring_h2g_rescue(inst);
+	again |= kring_g2h_rescue(inst);
+	if (again)
+		kring_instance_rescue_later(inst);
+}
+
+/* Start the slow timer, if it does not run. */
+void kring_instance_rescue_later(struct kring_instance *inst)
+{
+	unsigned int ms = READ_ONCE(kring_rescue_ms);
+
+	if (ms)
+		schedule_delayed_work(&inst->rescue, msecs_to_jiffies(ms));
+}
+
+static struct kring_instance *kring_instance_alloc(struct device *parent)
+{
+	struct kring_instance *inst;
+	int err;
+
+	inst = kzalloc(sizeof(*inst), GFP_KERNEL);
+	if (!inst)
+		return ERR_PTR(-ENOMEM);
+
+	inst->id = ida_alloc_max(&kring_ids, KRING_INSTANCES_MAX - 1, GFP_KERNEL);
+	if (inst->id < 0) {
+		err = inst->id;
+		kfree(inst);
+		return ERR_PTR(err);
+	}
+
+	kring_direction_init(&inst->h2g, "h2g");
+	kring_direction_init(&inst->g2h, "g2h");
+	INIT_DELAYED_WORK(&inst->rescue, kring_instance_rescue);
+
+	/* From here on put_device() frees it. */
+	device_initialize(&inst->dev);
+	inst->dev.class = &kring_class;
+	inst->dev.parent = parent;
+	inst->dev.devt = kring_chardev_devt(inst->id);
+	cdev_init(&inst->cdev, &kring_fops);
+	inst->cdev.owner = THIS_MODULE;
+
+	err = inst->id ? dev_set_name(&inst->dev, "kring%d", inst->id) :
+			 dev_set_name(&inst->dev, "kring");
+	if (err) {
+		put_device(&inst->dev);
+		return ERR_PTR(err);
+	}
+	return inst;
+}
+
+/* No file, timer or attribute touches the region after this. */
+static void kring_instance_shut(struct kring_instance *inst)
+{
+	kring_direction_remove(&inst->h2g);
+	kring_direction_remove(&inst->g2h);
+	/* Only who has a direction's lock, and a region behind it, starts the timer. */
+	cancel_delayed_work_sync(&inst->rescue);
+	cdev_device_del(&inst->cdev, &inst->dev);
+}
+
+/**
+ * kring_instance_add() - make a region usable as /dev/kring*
+ * @parent: device that the region is from
+ * @start: physical address of the region
+ * @size: bytes there are
+ *
+ * Return: the instance, for kring_instance_remove(), or an ERR_PTR() after telling why.
+ */
+struct kring_instance *kring_instance_add(struct device *parent, phys_addr_t start, u64 size)
+{
+	struct kring_instance *inst;
+	struct kring_layout *l;
+	int err;
+
+	inst = kring_instance_alloc(parent);
+	if (IS_ERR(inst))
+		return inst;
+
+	err = kring_region_map(parent, start, size, &inst->region);
+	if (err)
+		goto put_instance;
+	kring_h2g_attach(inst);
+	kring_g2h_attach(inst);
+
+	err = cdev_device_add(&inst->cdev, &inst->dev);
+	if (err)
+		goto unmap_region;
+
+	l = &inst->region.layout;
+	err = kring_registry_add_instance(inst);
+	if (err) {
+		dev_err(parent, "kring: name %s: there is another region of that name\n", l->name);
+		goto del_device;
+	}
+	dev_info(&inst->dev, "region %s on %s: h2g %u bytes, g2h %u bytes, generation %llu\n",
+		 l->name, dev_name(parent), l->h2g_size, l->g2h_size,
+		 kring_region_generation(&inst->region));
+	return inst;
+
+del_device:
+	kring_instance_shut(inst);
+unmap_region:
+	kring_region_unmap(&inst->region);
+put_instance:
+	put_device(&inst->dev);
+	return ERR_PTR(err);
+}
+
+/**
+ * kring_instance_remove() - take an instance away, open files or not
+ * @inst: instance
+ *
+ * Files that are open get ENODEV and EPOLLHUP from now on, and keep what is left of @inst.
+ */
+void kring_instance_remove(struct kring_instance *inst)
+{
+	dev_info(&inst->dev, "region %s is gone\n", inst->region.layout.name);
+	kring_registry_del_instance(inst);
+	kring_instance_shut(inst);
+	kring_region_unmap(&inst->region);
+	put_device(&inst->dev);
+}

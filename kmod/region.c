@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Regions: from a stretch of physical memory to a mapped, checked region.
+ */
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/mm.h>
+
+#include "kring.h"
+
+/*
+ * One line that names the field, where an operator would miss a region. A device whose
+ * magic is another's is not an error, but the line tells why there is no kring on it.
+ */
+static void kring_region_tell(struct device *dev, int err, const struct kring_fault *fault)
+{
+	if (err == -ENODEV)
+		dev_info(dev, "kring: %s %#llx: %s; left alone\n", fault->field, fault->value,
+			 fault->why);
+	else
+		dev_err(dev, "kring: %s %llu: %s; left alone\n", fault->field, fault->value,
+			fault->why);
+}
+
+/* memremap() warns of a stretch that is partly RAM: the address is the host's, ask first. */
+static int kring_region_disjoint(phys_addr_t start, u64 size, struct kring_fault *fault)
+{
+	if (!size || start + size < start || start + size > PHYS_ADDR_MAX)
+		return kring_fault(fault, -EINVAL, "region_size", size,
+				   "wraps around the end of memory");
+	if (!PAGE_ALIGNED(start))
+		return kring_fault(fault, -EINVAL, "address", start, "not on a page");
+	if (region_intersects(start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
+	    REGION_DISJOINT)
+		return kring_fault(fault, -EINVAL, "address", start, "is the system's memory");
+	return 0;
+}
+
+static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *l,
+			      struct kring_fault *fault)
+{
+	struct kring_header copy;
+	void *base;
+	int err;
+
+	err = kring_region_disjoint(start, size, fault);
+	if (err)
+		return err;
+	if (size < PAGE_SIZE)
+		return kring_fault(fault, -EINVAL, "region_size", size,
+				   "too small even for a header");
+
+	base = memremap(start, PAGE_SIZE, MEMREMAP_WB);
+	if (!base)
+		return kring_fault(fault, -ENOMEM, "address", start, "cannot be mapped");
+	/* READY is stored last: whoever sees it sees the rest. */
+	copy.state = kring_load_acquire(&((struct kring_header *)base)->state);
+	memcpy(&copy, base, sizeof(copy));
+	memunmap(base);
+
+	return kring_header_check(&copy, size, l, fault);
+}
+
+/**
+ * kring_region_look() - whether there is a region at @start
+ * @dev: whom to name in the log
+ * @start: physical address
+ * @size: bytes there are
+ * @l: its layout, if so
+ *
+ * Return: 0, or a negative errno as kring_header_check() has it, after telling why.
+ */
+int kring_region_look(struct device *dev, phys_addr_t start, u64 size, struct kring_layout *l)
+{
+	struct kring_fault fault;
+	int err;
+
+	err = kring_region_check(start, size, l, &fault);
+	if (err)
+		kring_region_tell(dev, err, &fault);
+	return err;
+}
+
+/**
+ * kring_region_map() - map the region at @start
+ * @dev: whom to name in the log
+ * @start: physical address
+ * @size: bytes there are
+ * @r: the region
+ *
+ * Return: 0, -EBUSY: something else has this memory, -ENOMEM, or as kring_region_look().
+ */
+int kring_region_map(struct device *dev, phys_addr_t start, u64 size, struct kring_region *r)
+{
+	int err;
+
+	err = kring_region_look(dev, start, size, &r->layout);
+	if (err)
+		return err;
+
+	r->start = start;
+	if (!request_mem_region(start, r->layout.region_size, "kring")) {
+		dev_err(dev, "kring: another driver has the region's memory\n");
+		return -EBUSY;
+	}
+	r->base = memremap(start, r->layout.region_size, MEMREMAP_WB);
+	if (!r->base) {
+		err = -ENOMEM;
+		goto release_mem;
+	}
+	return 0;
+
+release_mem:
+	release_mem_region(start, r->layout.region_size);
+	return err;
+}
+
+void kring_region_unmap(struct kring_region *r)
+{
+	memunmap(r->base);
+	release_mem_region(r->start, r->layout.region_size);
+}
+
+/* The host changes the generation while we look on: each call reads it once. */
+u64 kring_region_generation(const struct kring_region *r)
+{
+	const struct kring_header *header = r->base;
+
+	return le64_to_cpu(READ_ONCE(header->generation));
+}
+
+void kring_region_uuid(const struct kring_region *r, u8 uuid[KRING_UUID_LEN])
+{
+	const struct kring_header *header = r->base;
+
+	memcpy(uuid, header->uuid, KRING_UUID_LEN);
+}

@@ -16,7 +16,7 @@ W	?= 1
 CC	?= cc
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
-KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib $(WARN) $(CFLAGS)
+KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib -Iselftests/unit $(WARN) $(CFLAGS)
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -fno-omit-frame-pointer
 
@@ -87,10 +87,68 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
-# Static: it runs in a guest that has no libraries.
+# Static: they run in a guest that has no libraries.
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest frames kdev sleepers waiters)
+
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/frames: $(BUILD)/obj/selftests/device/frames.o
+$(BUILD)/tests/kdev: $(BUILD)/obj/selftests/device/kdev.o
+$(BUILD)/tests/sleepers: $(BUILD)/obj/selftests/device/sleepers.o
+$(BUILD)/tests/waiters: $(BUILD)/obj/selftests/device/waiters.o
+$(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^
 
 .PHONY: tests
-tests: $(BUILD)/tests/traffic-host $(BUILD)/tests/traffic-guest
+tests: $(BUILD)/tests/traffic-host $(GUEST_PROGRAMS)
+
+# The unit tests, each once as users compile it and once under the sanitizers.
+UNIT_NAMES := $(notdir $(UNIT_TESTS:.c=))
+UNIT_PLAIN := $(UNIT_NAMES:%=$(BUILD)/unit/%)
+UNIT_SANITIZED := $(UNIT_NAMES:%=$(BUILD)/unit/%-sanitized)
+UNIT_DEPS := $(LIB_SRCS) $(HEADERS)
+
+$(UNIT_PLAIN) $(BUILD)/unit/fake_guest: $(BUILD)/unit/%: selftests/unit/%.c $(UNIT_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) -pthread -o $@ $< $(LIB_SRCS)
+
+$(UNIT_SANITIZED): $(BUILD)/unit/%-sanitized: selftests/unit/%.c $(UNIT_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) $(SANITIZE) -pthread -o $@ $< $(LIB_SRCS)
+
+UNIT := $(UNIT_PLAIN) $(UNIT_SANITIZED)
+VM_TESTS := $(sort $(wildcard selftests/vm/test_*.py))
+RUN := KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) KRING=$(TOP)/$(BUILD)/kring \
+       FAKE_GUEST=$(TOP)/$(BUILD)/unit/fake_guest selftests/run
+
+.PHONY: unit
+unit: $(UNIT) $(BUILD)/unit/fake_guest tools ## Run the tests that need no VM
+	$(RUN) $(UNIT) $(UNIT_SCRIPTS)
+
+.PHONY: vm
+vm: module tools tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
+	$(RUN) $(if $(K),-k $(K)) $(VM_TESTS)
+
+.PHONY: style
+style: ## Run the style and static checks
+	$(RUN) selftests/style
+
+# Everything has been asked for by the first two, so that the kernel's headers are there
+# before make looks for them.
+.PHONY: check
+check: ## Run all tests; sets up what they need
+	@$(MAKE) -s deps-check
+	@$(MAKE) -s check-all
+
+.PHONY: check-all
+check-all: all $(UNIT) $(BUILD)/unit/fake_guest
+	@$(RUN) selftests/style $(UNIT) $(UNIT_SCRIPTS) $(VM_TESTS)
+
+.PHONY: demo
+demo: ## Show the main job on a real VM; sets up what it needs
+	@$(MAKE) -s deps-demo
+	@$(MAKE) -s demo-built
+
+.PHONY: demo-built
+demo-built: module tools tests
+	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/vm/demo.py

@@ -18,11 +18,14 @@
  * @head: before that frame
  * @tally: frames received; written before the frame's room is given back, so after a kill
  *	in between the last one comes again
+ *
+ * Stores must reach the memory in order, so that a kill finds the earlier ones done: each
+ * has release semantics.
  */
 struct ledger {
-	volatile uint64_t sent;
-	volatile uint64_t sending;
-	volatile uint32_t head;
+	uint64_t sent;
+	uint64_t sending;
+	uint32_t head;
 	struct tally tally;
 };
 

@@ -23,6 +23,7 @@ struct options {
 	uint64_t send;
 	uint64_t receive;
 	uint64_t ping;
+	bool echo;
 	unsigned int delay_us;
 };
 
@@ -50,10 +51,10 @@ static int send_one(struct kring_host *host, struct ledger *l)
 	if (err)
 		return err;
 	pattern_fill(frame.payload, l->sent);
-	l->head = kring_host_head(host);
-	l->sending = l->sent + 1;
+	kring_store_release(&l->head, kring_host_head(host));
+	kring_store_release(&l->sending, l->sent + 1);
 	kring_host_commit(host, &frame);
-	l->sent = l->sending;
+	kring_store_release(&l->sent, l->sending);
 	return 0;
 }
 
@@ -124,6 +125,29 @@ static int exchange(struct kring_host *host, struct ledger *l, const struct opti
 	return err;
 }
 
+/* Send each frame back, until killed. */
+static int echo(struct kring_host *host)
+{
+	struct kring_frame in, out;
+	int err;
+
+	for (;;) {
+		err = kring_host_peek(host, &in);
+		if (!err)
+			err = kring_host_reserve(host, in.len, &out);
+		if (!err) {
+			memcpy(out.payload, in.payload, in.len);
+			kring_host_commit(host, &out);
+			kring_host_advance(host, &in);
+		}
+		if (err == -EAGAIN)
+			err = wait_and_dispatch(host, -1);
+		if (err)
+			return err;
+	}
+}
+
+/* The first frame, which waits for the guest's program to start, is not timed. */
 static int ping(struct kring_host *host, uint64_t count)
 {
 	uint64_t seq, longest = 0, total = 0;
@@ -148,12 +172,12 @@ static int ping(struct kring_host *host, uint64_t count)
 			return n;
 		if (!tally_count(&t, buf, n))
 			return -EBADMSG;
-		took = now_us() - start;
+		took = seq ? now_us() - start : 0;
 		total += took;
 		longest = took > longest ? took : longest;
 	}
-	printf("host: pings=%llu mean_us=%llu max_us=%llu\n", (unsigned long long)count,
-	       (unsigned long long)(count ? total / count : 0), (unsigned long long)longest);
+	printf("host: pings=%lu mean_us=%lu max_us=%lu\n", count,
+	       count > 1 ? total / (count - 1) : 0, longest);
 	return 0;
 }
 
@@ -162,18 +186,17 @@ static void report(struct kring_host *host, const struct ledger *l)
 	struct kring_host_stats s;
 
 	kring_host_stats(host, &s);
-	printf("host: sent=%llu received=%llu lost=%llu duplicated=%llu corrupt=%llu\n",
-	       (unsigned long long)l->sent, (unsigned long long)(l->tally.next - l->tally.lost),
-	       (unsigned long long)l->tally.lost, (unsigned long long)l->tally.duplicated,
-	       (unsigned long long)l->tally.corrupt);
-	printf("host: kicks_sent=%llu kicks_suppressed=%llu kicks_received=%llu wakeups_rescued=%llu\n",
-	       (unsigned long long)s.kicks_sent, (unsigned long long)s.kicks_suppressed,
-	       (unsigned long long)s.kicks_received, (unsigned long long)s.wakeups_rescued);
+	printf("host: sent=%lu received=%lu lost=%lu duplicated=%lu corrupt=%lu\n", l->sent,
+	       l->tally.next - l->tally.lost, l->tally.lost, l->tally.duplicated,
+	       l->tally.corrupt);
+	printf("host: kicks_sent=%lu kicks_suppressed=%lu kicks_received=%lu", s.kicks_sent,
+	       s.kicks_suppressed, s.kicks_received);
+	printf(" wakeups_rescued=%lu\n", s.wakeups_rescued);
 }
 
 static const char help[] =
 	"usage: traffic-host --region PATH [--doorbell SOCKET] [--ledger PATH] [--send N]\n"
-	"                    [--receive N] [--ping N] [--delay MICROSECONDS]\n";
+	"                    [--receive N] [--ping N] [--echo] [--delay MICROSECONDS]\n";
 
 static int parse(struct options *o, int argc, char **argv)
 {
@@ -184,6 +207,7 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "send", required_argument, NULL, 's' },
 		{ "receive", required_argument, NULL, 'r' },
 		{ "ping", required_argument, NULL, 'p' },
+		{ "echo", no_argument, NULL, 'e' },
 		{ "delay", required_argument, NULL, 'd' },
 		{ }
 	};
@@ -208,6 +232,9 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 'p':
 			o->ping = strtoull(optarg, NULL, 0);
+			break;
+		case 'e':
+			o->echo = true;
 			break;
 		case 'd':
 			o->delay_us = strtoul(optarg, NULL, 0);
@@ -245,7 +272,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	take_over(host, l);
-	if (o.ping)
+	if (o.echo)
+		err = echo(host);
+	else if (o.ping)
 		err = ping(host, o.ping);
 	else
 		err = exchange(host, l, &o);

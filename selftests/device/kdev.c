@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * kdev: system calls on /dev/kring, one a word, for tests that steer from the host.
+ *
+ *	kdev r|w|rw CALL...
+ *
+ * CALL is read, write, poll, info, reset, or pause (a second). Prints a line for each: what
+ * it returned, or the errno's name. Nothing blocks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/kring.h>
+
+static void do_poll(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI };
+
+	poll(&p, 1, 0);
+	printf("poll:%s%s%s%s%s\n", p.revents & POLLIN ? " IN" : "",
+	       p.revents & POLLOUT ? " OUT" : "", p.revents & POLLPRI ? " PRI" : "",
+	       p.revents & POLLERR ? " ERR" : "", p.revents & POLLHUP ? " HUP" : "");
+}
+
+static void do_info(int fd)
+{
+	struct kring_info info;
+
+	if (ioctl(fd, KRING_IOC_INFO, &info))
+		printf("info: %s\n", strerrorname_np(errno));
+	else
+		printf("info: generation %llu%s%s\n", (unsigned long long)info.generation,
+		       info.flags & KRING_INFO_H2G_POISONED ? " h2g poisoned" : "",
+		       info.flags & KRING_INFO_G2H_POISONED ? " g2h poisoned" : "");
+}
+
+static int do_call(int fd, const char *call)
+{
+	static char buf[1 << 20];
+	long ret;
+
+	if (!strcmp(call, "poll")) {
+		do_poll(fd);
+		return 0;
+	}
+	if (!strcmp(call, "info")) {
+		do_info(fd);
+		return 0;
+	}
+	if (!strcmp(call, "pause")) {
+		sleep(1);
+		return 0;
+	}
+	if (!strcmp(call, "read"))
+		ret = read(fd, buf, sizeof(buf));
+	else if (!strcmp(call, "write"))
+		ret = write(fd, buf, 16);
+	else if (!strcmp(call, "reset"))
+		ret = ioctl(fd, KRING_IOC_RESET);
+	else
+		return 2;
+	if (ret < 0)
+		printf("%s: %s\n", call, strerrorname_np(errno));
+	else
+		printf("%s: %ld\n", call, ret);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int fd, i, err = 0;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: kdev r|w|rw CALL...\n");
+		return 2;
+	}
+	fd = open("/dev/kring", O_NONBLOCK | (!strcmp(argv[1], "r") ? O_RDONLY :
+					      !strcmp(argv[1], "w") ? O_WRONLY : O_RDWR));
+	if (fd < 0) {
+		printf("open: %s\n", strerrorname_np(errno));
+		return 1;
+	}
+	for (i = 2; i < argc && !err; i++)
+		err = do_call(fd, argv[i]);
+	return err;
+}

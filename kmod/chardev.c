@@ -128,6 +128,9 @@ static ssize_t kring_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct kring_file *f = iocb->ki_filp->private_data;
 
+	/* No frame would fit, now or ever. */
+	if (!iov_iter_count(to))
+		return 0;
 	return kring_transfer(iocb, to, &f->inst->h2g, kring_h2g_recv);
 }
 
@@ -191,13 +194,17 @@ static int kring_ioctl_info(struct kring_file *f, struct kring_info __user *to)
 static int kring_ioctl_reset(struct file *filp)
 {
 	struct kring_file *f = filp->private_data;
-	int err = 0;
+	int h2g = 0, g2h = 0;
 
 	if (filp->f_mode & FMODE_READ)
-		err = kring_h2g_reset(f->inst);
-	if (!err && filp->f_mode & FMODE_WRITE)
-		err = kring_g2h_reset(f->inst);
-	return err;
+		h2g = kring_h2g_reset(f->inst);
+	if (filp->f_mode & FMODE_WRITE)
+		g2h = kring_g2h_reset(f->inst);
+
+	/* Whoever attaches kicks once and looks once. */
+	kring_instance_wake(f->inst);
+	kring_instance_kick(f->inst);
+	return h2g ? h2g : g2h;
 }
 
 static long kring_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
@@ -228,7 +235,6 @@ const struct file_operations kring_fops = {
 	.poll = kring_poll,
 	.unlocked_ioctl = kring_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 dev_t kring_chardev_devt(int id)

@@ -125,6 +125,7 @@ void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 
  */
 bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction *d, bool ready)
 {
+	/* Who sleeps was in the queue before it took the lock to announce that. */
 	if (!waitqueue_active(&d->wait))
 		return false;
 	if (ready) {

@@ -66,6 +66,7 @@ ssize_t kring_g2h_send(struct kring_instance *inst, struct iov_iter *from, bool 
 	struct kring_producer *p = &inst->producer;
 	size_t len = iov_iter_count(from);
 	struct kring_frame frame;
+	int tries = KRING_FAULT_TRIES;
 	size_t copied;
 	ssize_t ret;
 
@@ -83,7 +84,7 @@ again:
 	if (copied != len) {
 		kring_direction_unlock(d);
 		iov_iter_revert(from, copied);
-		if (fault_in_iov_iter_readable(from, len))
+		if (fault_in_iov_iter_readable(from, len) || !--tries)
 			return -EFAULT;
 		if (fatal_signal_pending(current))
 			return -EINTR;

@@ -64,6 +64,7 @@ ssize_t kring_h2g_recv(struct kring_instance *inst, struct iov_iter *to, bool no
 	struct kring_consumer *c = &inst->consumer;
 	struct kring_frame frame;
 	u32 in_flight;
+	int tries = KRING_FAULT_TRIES;
 	size_t copied;
 	ssize_t ret;
 
@@ -84,7 +85,7 @@ again:
 	if (copied != frame.len) {
 		kring_direction_unlock(d);
 		iov_iter_revert(to, copied);
-		if (fault_in_iov_iter_writeable(to, frame.len))
+		if (fault_in_iov_iter_writeable(to, frame.len) || !--tries)
 			return -EFAULT;
 		if (fatal_signal_pending(current))
 			return -EINTR;

@@ -80,8 +80,8 @@ void kring_region_uuid(const struct kring_region *r, u8 uuid[KRING_UUID_LEN]);
  */
 struct kring_direction {
 	const char *name;
-	struct mutex turn;
-	struct mutex lock;
+	struct mutex turn;	/* outside of lock */
+	struct mutex lock;	/* inside of turn */
 	wait_queue_head_t wait;
 	atomic_t claimed;
 	bool gone;
@@ -149,6 +149,9 @@ int kring_direction_poison(struct kring_instance *inst, struct kring_direction *
 void kring_direction_wait(struct kring_instance *inst, struct kring_direction *d);
 void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 in_flight);
 bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction *d, bool ready);
+
+/* User memory that is there and still cannot be copied (its tag is wrong, say) is a fault. */
+#define KRING_FAULT_TRIES	16
 
 void kring_h2g_attach(struct kring_instance *inst);
 ssize_t kring_h2g_recv(struct kring_instance *inst, struct iov_iter *to, bool nowait);

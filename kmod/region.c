@@ -39,8 +39,8 @@ static int kring_region_disjoint(phys_addr_t start, u64 size, struct kring_fault
 static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *l,
 			      struct kring_fault *fault)
 {
-	struct kring_header copy;
-	void *base;
+	struct kring_header copy, *shared;
+	__le32 state;
 	int err;
 
 	err = kring_region_disjoint(start, size, fault);
@@ -50,13 +50,14 @@ static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *
 		return kring_fault(fault, -EINVAL, "region_size", size,
 				   "too small even for a header");
 
-	base = memremap(start, PAGE_SIZE, MEMREMAP_WB);
-	if (!base)
+	shared = memremap(start, PAGE_SIZE, MEMREMAP_WB);
+	if (!shared)
 		return kring_fault(fault, -ENOMEM, "address", start, "cannot be mapped");
-	/* READY is stored last: whoever sees it sees the rest. */
-	copy.state = kring_load_acquire(&((struct kring_header *)base)->state);
-	memcpy(&copy, base, sizeof(copy));
-	memunmap(base);
+	/* READY is stored last, with release: whoever sees it sees the rest. */
+	state = kring_load_acquire(&shared->state);
+	memcpy(&copy, shared, sizeof(copy));
+	copy.state = state;
+	memunmap(shared);
 
 	return kring_header_check(&copy, size, l, fault);
 }

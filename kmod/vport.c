@@ -26,11 +26,11 @@
 #define KRING_VPORT_NAME_MS	2000
 
 /* More ports than any kring has: bounds what a host can make us allocate. */
-#define KRING_VPORT_PORTS_MAX	64
+#define KRING_VPORT_PORTS_MAX	64U
 
 /* Of a control message: its header, a name, a NUL. A longer name is cut, and not ours. */
-#define KRING_VPORT_MESSAGE	64
-#define KRING_VPORT_MESSAGES	64
+#define KRING_VPORT_MESSAGE	64U
+#define KRING_VPORT_MESSAGES	64U
 
 /* Kicks that are read at once; what they are does not matter. */
 #define KRING_VPORT_RX		64
@@ -67,7 +67,7 @@ struct kring_vport {
 	struct kring_doorbell doorbell;
 	struct virtio_device *vdev;
 	enum kring_vport_state state;
-	struct mutex control_lock;
+	struct mutex control_lock;	/* outside of the registry's */
 	struct work_struct control_work;
 	struct delayed_work undecided;
 	struct virtqueue *control_rx;
@@ -76,7 +76,7 @@ struct kring_vport {
 	struct virtqueue **vqs;
 	u32 ports;
 	u32 port;
-	spinlock_t lock;
+	spinlock_t lock;	/* innermost */
 	struct virtqueue *rx;
 	struct virtqueue *tx;
 	u8 *rx_bytes;
@@ -321,6 +321,7 @@ static void kring_vport_post_message(struct kring_vport *v, u8 *message)
 	virtqueue_add_inbuf(v->control_rx, &sg, 1, message, GFP_KERNEL);
 }
 
+/* One message a run, so that a host that never stops talking keeps nobody from the lock. */
 static void kring_vport_control(struct work_struct *work)
 {
 	struct kring_vport *v = container_of(work, struct kring_vport, control_work);
@@ -328,12 +329,16 @@ static void kring_vport_control(struct work_struct *work)
 	u8 *message;
 
 	mutex_lock(&v->control_lock);
-	while (v->state != KRING_VPORT_RETURNED &&
-	       (message = virtqueue_get_buf(v->control_rx, &len))) {
-		kring_vport_heard(v, message, min(len, KRING_VPORT_MESSAGE));
-		kring_vport_post_message(v, message);
-		virtqueue_kick(v->control_rx);
-	}
+	if (v->state == KRING_VPORT_RETURNED)
+		goto unlock;
+	message = virtqueue_get_buf(v->control_rx, &len);
+	if (!message)
+		goto unlock;
+	kring_vport_heard(v, message, min(len, KRING_VPORT_MESSAGE));
+	kring_vport_post_message(v, message);
+	virtqueue_kick(v->control_rx);
+	schedule_work(&v->control_work);
+unlock:
 	mutex_unlock(&v->control_lock);
 }
 
@@ -466,6 +471,9 @@ static int kring_vport_probe(struct virtio_device *vdev)
 	err = virtio_cread_feature(vdev, VIRTIO_CONSOLE_F_MULTIPORT,
 				   struct virtio_console_config, max_nr_ports, &v->ports);
 	if (err)
+		goto free_vport;
+	err = -EINVAL;
+	if (!v->ports)
 		goto free_vport;
 	v->ports = min(v->ports, KRING_VPORT_PORTS_MAX);
 	v->port = v->ports;

@@ -110,6 +110,7 @@ static void test_sizes(int fd, const struct kring_info *info)
 	fill(100, 1);
 	ok(write(fd, out, 100) == 100 && fails(read(fd, in, 99), EMSGSIZE),
 	   "a frame larger than the buffer: EMSGSIZE");
+	ok(read(fd, in, 0) == 0, "a read of 0 bytes returns at once");
 	ok(read(fd, in, 100) == 100 && !memcmp(in, out, 100), "and it stays");
 }
 

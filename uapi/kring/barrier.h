@@ -19,9 +19,10 @@
 #include <asm/barrier.h>
 #include <asm/byteorder.h>
 
-#define kring_load_acquire(p)		virt_load_acquire(p)
-#define kring_store_release(p, v)	virt_store_release(p, v)
-#define kring_mb()			virt_mb()
+/* What each pairs with is said where it is used. */
+#define kring_load_acquire(p)		virt_load_acquire(p)		/* as above */
+#define kring_store_release(p, v)	virt_store_release(p, v)	/* as above */
+#define kring_mb()			virt_mb()			/* as above */
 
 #else
 
@@ -45,10 +46,6 @@
 #define cpu_to_le32(v)			htole32(v)
 #define le64_to_cpu(v)			le64toh(v)
 #define cpu_to_le64(v)			htole64(v)
-#endif
-
-#ifndef __always_inline
-#define __always_inline			inline __attribute__((always_inline))
 #endif
 
 #endif /* __KERNEL__ */

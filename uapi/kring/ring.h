@@ -110,19 +110,19 @@ struct kring_frame {
 	__u32 cursor;
 };
 
-/* A length is read and written whole, and once, at whatever address the format has it. */
-struct kring_len {
-	__le32 len;
-} __attribute__((packed));
-
+/* A length may be at any address. Each of its bytes is read once. */
 static inline __u32 kring_load_len(const __u8 *at)
 {
-	return le32_to_cpu(((const volatile struct kring_len *)at)->len);
+	return READ_ONCE(at[0]) | READ_ONCE(at[1]) << 8 | READ_ONCE(at[2]) << 16 |
+	       (__u32)READ_ONCE(at[3]) << 24;
 }
 
 static inline void kring_store_len(__u8 *at, __u32 len)
 {
-	((volatile struct kring_len *)at)->len = cpu_to_le32(len);
+	WRITE_ONCE(at[0], len);
+	WRITE_ONCE(at[1], len >> 8);
+	WRITE_ONCE(at[2], len >> 16);
+	WRITE_ONCE(at[3], len >> 24);
 }
 
 /* Bytes that a frame of @len takes; @len is at most kring_ring.max. */

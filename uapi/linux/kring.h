@@ -13,6 +13,12 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#else
+#include <assert.h>
+#endif
+
 /*
  * Region, version 1
  *
@@ -120,17 +126,10 @@ struct kring_frame_header {
 #define KRING_FRAME_ALIGN	8
 
 /* Each offset is part of the format. */
-#ifdef __cplusplus
 #define KRING_ASSERT_OFFSET(type, member, at) \
 	static_assert(__builtin_offsetof(struct type, member) == (at), #type "." #member)
 #define KRING_ASSERT_SIZE(type, bytes) \
 	static_assert(sizeof(struct type) == (bytes), #type)
-#else
-#define KRING_ASSERT_OFFSET(type, member, at) \
-	_Static_assert(__builtin_offsetof(struct type, member) == (at), #type "." #member)
-#define KRING_ASSERT_SIZE(type, bytes) \
-	_Static_assert(sizeof(struct type) == (bytes), #type)
-#endif
 
 KRING_ASSERT_OFFSET(kring_header, magic, 0);
 KRING_ASSERT_OFFSET(kring_header, version, 4);
@@ -161,8 +160,9 @@ KRING_ASSERT_SIZE(kring_frame_header, 8);
  * /dev/kring
  *
  * Opening for reading claims the consumer of h2g, for writing the producer of g2h; each
- * is held by one open file at a time (EBUSY). read() returns one frame's payload,
- * write() sends its buffer as one frame. Both block unless O_NONBLOCK (EAGAIN).
+ * is held by one open file at a time (EBUSY). read() returns one frame's payload, and a
+ * read of 0 bytes nothing; write() sends its buffer as one frame. Both block unless
+ * O_NONBLOCK (EAGAIN).
  *
  *	EMSGSIZE	read: the frame is larger than the buffer, and stays; write: it is
  *			larger than kring_info.g2h_frame_max
@@ -177,9 +177,9 @@ KRING_ASSERT_SIZE(kring_frame_header, 8);
  */
 
 /* kring_info.flags */
-#define KRING_INFO_H2G_POISONED	(1U << 0)
-#define KRING_INFO_G2H_POISONED	(1U << 1)
-#define KRING_INFO_DOORBELL	(1U << 2)	/* a doorbell is attached */
+#define KRING_INFO_H2G_POISONED	0x1
+#define KRING_INFO_G2H_POISONED	0x2
+#define KRING_INFO_DOORBELL	0x4	/* a doorbell is attached */
 
 /**
  * struct kring_info - answer of KRING_IOC_INFO

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The host's end of a region: the producer of h2g and the consumer of g2h, the doorbell,
+ * and the rule that no wake-up may be lost.
+ *
+ * What the caller polls is an epoll instance with the doorbell's socket, the timer that
+ * connects it again, and the rescue timer. When a verb answers -EAGAIN, it has announced
+ * in the region that the host goes to sleep, and the rescue timer runs. So whatever the
+ * guest, the VMM or the socket do, the caller is woken and looks again. It is not woken
+ * again and again for what it was told of, though, and chose not to take: else one that
+ * only sends would spin while a frame waits. The rescue timer reminds it.
+ *
+ * The guest can write each byte of the region. Geometry and own cursors are private,
+ * copied at attach, and the verbs of <kring/ring.h> check everything else.
+ *
+ * Not locked: one thread at a time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define DEFAULT_RESCUE_MS	100
+
+/* A guest that publishes nothing but skips makes us look again. Not for ever. */
+#define LOOKS	3
+
+enum host_event {
+	HOST_EVENT_DOORBELL,
+	HOST_EVENT_CONNECT,
+	HOST_EVENT_RESCUE,
+	HOST_EVENTS,
+};
+
+/**
+ * struct host_sleep - what the host sleeps for, in one direction
+ * @announced: the want field is set
+ * @woken: a kick came, or the doorbell was connected, since -EAGAIN was answered last
+ */
+struct host_sleep {
+	bool announced;
+	bool woken;
+};
+
+struct kring_host {
+	struct kring_region region;
+	struct kring_producer h2g;
+	struct kring_consumer g2h;
+	struct host_sleep space;
+	struct host_sleep data;
+	struct kring_host_stats stats;
+	struct kring_doorbell doorbell;
+	bool has_doorbell;
+	bool rescue_runs;
+	unsigned int rescue_ms;
+	int rescue;
+	int epoll;
+	uint64_t generation;
+	char fault[160];
+};
+
+static void host_kick(struct kring_host *host)
+{
+	if (host->has_doorbell && !kring_doorbell_kick(&host->doorbell))
+		host->stats.kicks_sent++;
+	else
+		host->stats.kicks_lost++;
+}
+
+static void host_kick_if(struct kring_host *host, bool awaited)
+{
+	if (awaited)
+		host_kick(host);
+	else
+		host->stats.kicks_suppressed++;
+}
+
+static void host_woken(struct kring_host *host)
+{
+	host->data.woken = true;
+	host->space.woken = true;
+}
+
+/* What was missed while there was no connection, at either end, is made up for. */
+static void host_connected(struct kring_host *host)
+{
+	host->stats.connects++;
+	host_kick(host);
+	host_woken(host);
+}
+
+static void host_rescue_run(struct kring_host *host)
+{
+	if (host->rescue_runs)
+		return;
+	host->rescue_runs = true;
+	kring_timer_set(host->rescue, host->rescue_ms, host->rescue_ms);
+}
+
+/* Make the caller look again at once, when it is about to sleep. */
+static void host_look_again(struct kring_host *host)
+{
+	host->rescue_runs = true;
+	kring_timer_set(host->rescue, 0, host->rescue_ms);
+}
+
+static void host_sleep_begin(struct kring_host *host, struct host_sleep *sleep)
+{
+	sleep->announced = true;
+	sleep->woken = false;
+	host_rescue_run(host);
+}
+
+static void host_got_data(struct kring_host *host)
+{
+	if (!host->data.announced)
+		return;
+	host->data.announced = false;
+	kring_got_data(&host->g2h);
+}
+
+static void host_got_space(struct kring_host *host)
+{
+	if (!host->space.announced)
+		return;
+	host->space.announced = false;
+	kring_got_space(&host->h2g);
+}
+
+static void host_drain(struct kring_host *host)
+{
+	if (!host->has_doorbell || !kring_doorbell_drain(&host->doorbell))
+		return;
+	host->stats.kicks_received++;
+	host_woken(host);
+}
+
+static void host_rescued(struct kring_host *host, struct host_sleep *sleep)
+{
+	sleep->woken = true;
+	host->stats.wakeups_rescued++;
+}
+
+/*
+ * The timer has woken the caller, who looks for itself. Here it is only found out whether
+ * a kick was lost. One that is just under way when the timer expires counts as lost too.
+ */
+static void host_rescue(struct kring_host *host)
+{
+	if (!kring_timer_expired(host->rescue))
+		return;
+	if (!host->data.announced && !host->space.announced) {
+		host->rescue_runs = false;
+		kring_timer_set(host->rescue, 0, 0);
+		return;
+	}
+
+	host_drain(host);
+	if (host->data.announced && !host->data.woken && kring_readable(&host->g2h))
+		host_rescued(host, &host->data);
+	if (host->space.announced && !host->space.woken && kring_writable(&host->h2g))
+		host_rescued(host, &host->space);
+}
+
+int kring_host_dispatch(struct kring_host *host)
+{
+	struct epoll_event events[HOST_EVENTS];
+	int i, n;
+
+	n = epoll_wait(host->epoll, events, HOST_EVENTS, 0);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+
+	for (i = 0; i < n; i++) {
+		switch (events[i].data.u32) {
+		case HOST_EVENT_DOORBELL:
+			host_drain(host);
+			break;
+		case HOST_EVENT_CONNECT:
+			if (kring_timer_expired(host->doorbell.timer) &&
+			    kring_doorbell_connect(&host->doorbell))
+				host_connected(host);
+			break;
+		case HOST_EVENT_RESCUE:
+			host_rescue(host);
+			break;
+		}
+	}
+	return 0;
+}
+
+int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *frame)
+{
+	int err;
+
+	if (len > host->h2g.ring.max)
+		return host->h2g.fault ? -EBADMSG : -EMSGSIZE;
+
+	err = kring_reserve(&host->h2g, len, frame);
+	if (err == -EAGAIN) {
+		if (!kring_want_space(&host->h2g)) {
+			host_sleep_begin(host, &host->space);
+			return -EAGAIN;
+		}
+		/* It fits by the tail that was seen just now, or that was nonsense. */
+		host->space.announced = true;
+		err = kring_reserve(&host->h2g, len, frame);
+	}
+	if (!err || err == -EBADMSG)
+		host_got_space(host);
+	return err;
+}
+
+void kring_host_commit(struct kring_host *host, const struct kring_frame *frame)
+{
+	kring_commit(&host->h2g, frame);
+	host->stats.frames_sent++;
+	host->stats.bytes_sent += frame->len;
+	host_kick_if(host, kring_submit(&host->h2g));
+}
+
+int kring_host_send(struct kring_host *host, const void *buf, size_t len)
+{
+	struct kring_frame frame;
+	int err;
+
+	err = kring_host_reserve(host, len, &frame);
+	if (err)
+		return err;
+	memcpy(frame.payload, buf, len);
+	kring_host_commit(host, &frame);
+	return 0;
+}
+
+int kring_host_flush(struct kring_host *host)
+{
+	struct kring_producer *p = &host->h2g;
+
+	if (p->fault)
+		return -EBADMSG;
+	/* All of it free: that is when the guest has taken everything. */
+	p->want = p->ring.size;
+	if (!kring_writable(p) && !kring_want_space(p)) {
+		host_sleep_begin(host, &host->space);
+		return -EAGAIN;
+	}
+	p->want = 0;
+	host->space.announced = true;
+	host_got_space(host);
+	return p->fault ? -EBADMSG : 0;
+}
+
+int kring_host_peek(struct kring_host *host, struct kring_frame *frame)
+{
+	int err, i;
+
+	for (i = 0; i < LOOKS; i++) {
+		err = kring_peek(&host->g2h, frame);
+		if (err != -EAGAIN) {
+			host_got_data(host);
+			return err;
+		}
+		if (!kring_want_data(&host->g2h)) {
+			host_sleep_begin(host, &host->data);
+			return -EAGAIN;
+		}
+		host->data.announced = true;
+	}
+	host_sleep_begin(host, &host->data);
+	host_look_again(host);
+	return -EAGAIN;
+}
+
+void kring_host_advance(struct kring_host *host, const struct kring_frame *frame)
+{
+	kring_advance(&host->g2h, frame);
+	host->stats.frames_received++;
+	host->stats.bytes_received += frame->len;
+	host_kick_if(host, kring_release(&host->g2h));
+}
+
+ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size)
+{
+	struct kring_frame frame;
+	int err;
+
+	err = kring_host_peek(host, &frame);
+	if (err)
+		return err;
+	if (frame.len > size)
+		return -EMSGSIZE;
+	memcpy(buf, frame.payload, frame.len);
+	kring_host_advance(host, &frame);
+	return frame.len;
+}
+
+int kring_host_fd(const struct kring_host *host)
+{
+	return host->epoll;
+}
+
+size_t kring_host_frame_max(const struct kring_host *host)
+{
+	return host->h2g.ring.max;
+}
+
+uint32_t kring_host_pending(struct kring_host *host)
+{
+	if (!host->h2g.fault)
+		kring_load_tail(&host->h2g);
+	return host->h2g.head - host->h2g.tail;
+}
+
+uint32_t kring_host_head(const struct kring_host *host)
+{
+	return host->h2g.head;
+}
+
+uint64_t kring_host_generation(const struct kring_host *host)
+{
+	return host->generation;
+}
+
+const char *kring_host_fault(struct kring_host *host)
+{
+	const char *h2g = host->h2g.fault;
+	const char *g2h = host->g2h.fault;
+
+	if (!h2g && !g2h)
+		return NULL;
+	snprintf(host->fault, sizeof(host->fault), "%s%s%s%s%s",
+		 h2g ? "h2g is poisoned: " : "", h2g ? h2g : "", h2g && g2h ? "; " : "",
+		 g2h ? "g2h is poisoned: " : "", g2h ? g2h : "");
+	return host->fault;
+}
+
+void kring_host_stats(const struct kring_host *host, struct kring_host_stats *stats)
+{
+	*stats = host->stats;
+}
+
+bool kring_host_connected(const struct kring_host *host)
+{
+	return host->has_doorbell && host->doorbell.sock >= 0;
+}
+
+static int host_attach_rings(struct kring_host *host, struct kring_error *err)
+{
+	struct kring_region *region = &host->region;
+	struct kring_ring h2g, g2h;
+
+	kring_layout_rings(&region->layout, region->base, &h2g, &g2h);
+	if (kring_producer_attach(&host->h2g, &h2g))
+		return kring_error_path(err, -EBADMSG, region->path, "h2g: %s (head %u, tail %u)",
+					host->h2g.fault, host->h2g.head, host->h2g.tail);
+	if (kring_consumer_attach(&host->g2h, &g2h))
+		return kring_error_path(err, -EBADMSG, region->path, "g2h: %s (head %u, tail %u)",
+					host->g2h.fault, host->g2h.head, host->g2h.tail);
+
+	/* Its last owner may have died in its sleep. */
+	kring_got_space(&host->h2g);
+	kring_got_data(&host->g2h);
+	return 0;
+}
+
+static void host_bump_generation(struct kring_host *host)
+{
+	struct kring_header *shared = host->region.base;
+
+	host->generation = le64_to_cpu(host->region.header.generation) + 1;
+	WRITE_ONCE(shared->generation, cpu_to_le64(host->generation));
+}
+
+int kring_host_attach(struct kring_host **hostp, const struct kring_attach_args *args,
+		      struct kring_error *err)
+{
+	struct kring_host *host;
+	int code;
+
+	host = calloc(1, sizeof(*host));
+	if (!host)
+		return kring_error(err, -ENOMEM, "%s", strerror(ENOMEM));
+	host->rescue_ms = args->rescue_ms ? args->rescue_ms : DEFAULT_RESCUE_MS;
+
+	/* Owned before it is looked at: what the owner before has left must not move. */
+	code = kring_region_open(&host->region, args->region, O_RDWR, err);
+	if (code)
+		goto free_host;
+	code = kring_owner_lock(host->region.fd, args->region, err);
+	if (code)
+		goto close_region;
+	code = kring_region_load(&host->region, err);
+	if (!code)
+		code = kring_region_map(&host->region, err);
+	if (!code)
+		code = host_attach_rings(host, err);
+	if (code)
+		goto unlock;
+
+	host->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (host->epoll < 0) {
+		code = kring_error(err, -errno, "epoll: %s", strerror(errno));
+		goto unlock;
+	}
+	host->rescue = kring_timer_open(host->epoll, HOST_EVENT_RESCUE);
+	if (host->rescue < 0) {
+		code = kring_error(err, host->rescue, "timerfd: %s", strerror(-host->rescue));
+		goto close_epoll;
+	}
+	if (args->doorbell) {
+		code = kring_doorbell_open(&host->doorbell, args->doorbell, host->epoll,
+					   HOST_EVENT_DOORBELL, HOST_EVENT_CONNECT, err);
+		if (code)
+			goto close_rescue;
+		host->has_doorbell = true;
+	}
+
+	/* The generation before the kick, which is what tells the guest to look. */
+	host_bump_generation(host);
+	host->region.path = NULL;
+	if (kring_host_connected(host))
+		host_connected(host);
+	host_look_again(host);
+	*hostp = host;
+	return 0;
+
+close_rescue:
+	close(host->rescue);
+close_epoll:
+	close(host->epoll);
+unlock:
+	kring_owner_unlock(host->region.fd);
+close_region:
+	kring_region_close(&host->region);
+free_host:
+	free(host);
+	return code;
+}
+
+void kring_host_detach(struct kring_host *host)
+{
+	if (!host)
+		return;
+	/* Nobody sleeps here any more; what the guest would kick for, the next owner sees. */
+	host_got_data(host);
+	host_got_space(host);
+	if (host->has_doorbell)
+		kring_doorbell_close(&host->doorbell);
+	close(host->rescue);
+	close(host->epoll);
+	kring_owner_unlock(host->region.fd);
+	kring_region_close(&host->region);
+	free(host);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What the files of libkring share and nobody else sees.
+ */
+#ifndef KRING_INTERNAL_H
+#define KRING_INTERNAL_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "kring.h"
+
+#define KRING_PRINTF(fmt, args)	__attribute__((format(printf, fmt, args)))
+
+/* error.c: each fills @err, which may be NULL, and returns @code */
+
+int kring_error(struct kring_error *err, int code, const char *fmt, ...) KRING_PRINTF(3, 4);
+
+/* With "PATH: " in front, shortened at its start where the rest would not fit. */
+int kring_error_path(struct kring_error *err, int code, const char *path, const char *fmt, ...)
+	KRING_PRINTF(4, 5);
+
+/* The same for a header that was refused: field, value, why. @path may be NULL. */
+int kring_error_fault(struct kring_error *err, int code, const char *path,
+		      const struct kring_fault *fault);
+
+/* region.c */
+
+/**
+ * struct kring_region - an open region
+ * @fd: of its file
+ * @path: the caller's, for errors
+ * @header: the private copy that was checked
+ * @layout: what it says
+ * @base: where kring_region_map() has it, or NULL
+ */
+struct kring_region {
+	int fd;
+	const char *path;
+	struct kring_header header;
+	struct kring_layout layout;
+	void *base;
+};
+
+int kring_region_open(struct kring_region *region, const char *path, int access,
+		      struct kring_error *err);
+int kring_region_load(struct kring_region *region, struct kring_error *err);
+int kring_region_map(struct kring_region *region, struct kring_error *err);
+void kring_region_close(struct kring_region *region);
+
+/* owner.c */
+
+int kring_owner_lock(int fd, const char *path, struct kring_error *err);
+void kring_owner_unlock(int fd);
+pid_t kring_owner_find(int fd);
+
+/* doorbell.c */
+
+/**
+ * struct kring_doorbell - a client of the console port's socket
+ * @addr: where it is
+ * @addr_len: bytes of @addr
+ * @epoll: where @sock and @timer are waited for, the host's
+ * @sock_event: what @epoll reports for @sock
+ * @sock: -1 while it is not connected
+ * @timer: expires when it is time to connect again
+ * @backoff_ms: how long the next wait for that is
+ * @since_ms: when @sock was connected
+ * @proven: something came through @sock
+ */
+struct kring_doorbell {
+	struct sockaddr_un addr;
+	socklen_t addr_len;
+	int epoll;
+	uint32_t sock_event;
+	int sock;
+	int timer;
+	unsigned int backoff_ms;
+	uint64_t since_ms;
+	bool proven;
+};
+
+int kring_doorbell_open(struct kring_doorbell *bell, const char *path, int epoll,
+			uint32_t sock_event, uint32_t timer_event, struct kring_error *err);
+void kring_doorbell_close(struct kring_doorbell *bell);
+bool kring_doorbell_connect(struct kring_doorbell *bell);
+int kring_doorbell_kick(struct kring_doorbell *bell);
+bool kring_doorbell_drain(struct kring_doorbell *bell);
+
+/* timer.c */
+
+int kring_timer_open(int epoll, uint32_t event);
+void kring_timer_set(int timer, unsigned int first_ms, unsigned int period_ms);
+bool kring_timer_expired(int timer);
+
+#endif /* KRING_INTERNAL_H */

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * libkring: the host's end of a kring.
+ *
+ * All functions return 0 or a count, or a negative errno; none prints. Those that take a
+ * struct kring_error also fill in one line for a person, without a newline.
+ */
+#ifndef KRING_H
+#define KRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/kring.h>
+#include <kring/region.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** struct kring_error - what went wrong, in words */
+struct kring_error {
+	char text[256];
+};
+
+/*
+ * Regions
+ */
+
+/* Bytes of a region when nothing else is asked for. */
+#define KRING_REGION_DEFAULT_SIZE	(4ULL << 20)
+
+/**
+ * struct kring_create_args - what a new region is to be like
+ * @size: bytes of the whole region, a multiple of @granule; 0: the default. Both rings get
+ *	the same power of two of bytes, the largest that fits.
+ * @name: as kring_name_ok() has it; NULL: "default"
+ * @granule: 4096, 16384 or 65536; 0: 4096. At least the guest's page size, or the guest
+ *	cannot map the region
+ */
+struct kring_create_args {
+	uint64_t size;
+	const char *name;
+	uint32_t granule;
+};
+
+/**
+ * kring_create() - make a region file, mode 0600
+ * @path: must not exist
+ * @args: what it is to be like; NULL: all defaults
+ * @err: filled on failure, may be NULL
+ *
+ * The file appears whole under its name, or not at all.
+ *
+ * Return: 0, -EEXIST, -EINVAL (size, name or granule; @err says which), or what the file
+ * system says.
+ */
+int kring_create(const char *path, const struct kring_create_args *args,
+		 struct kring_error *err);
+
+/**
+ * kring_format() - write a header into memory that the caller has mapped
+ * @base: @size bytes, zeroed (a memfd, for a VMM that holds the region itself)
+ * @size: bytes there are
+ * @args: @args->size is ignored
+ * @err: filled on failure, may be NULL
+ *
+ * Return: 0 or -EINVAL.
+ */
+int kring_format(void *base, uint64_t size, const struct kring_create_args *args,
+		 struct kring_error *err);
+
+/**
+ * struct kring_ring_stat - one ring, as the region shows it
+ * @size: bytes of data
+ * @offset: of the producer's page in the region
+ * @head: producer's cursor
+ * @tail: consumer's cursor
+ * @in_flight: bytes published and not released, with headers and padding
+ * @want_space: bytes that the producer sleeps for, 0: it does not
+ * @want_data: not 0: the consumer sleeps
+ * @corrupt: the cursors are nonsense, and @in_flight is 0
+ */
+struct kring_ring_stat {
+	uint32_t size;
+	uint64_t offset;
+	uint32_t head;
+	uint32_t tail;
+	uint32_t in_flight;
+	uint32_t want_space;
+	uint32_t want_data;
+	bool corrupt;
+};
+
+/**
+ * struct kring_stat - a region, as it is at one moment
+ * @layout: what the header says
+ * @generation: as in the header
+ * @features: as in the header
+ * @uuid: as in the header
+ * @owner: process that owns the host's end, 0: nobody, -1: somebody whose process cannot
+ *	be told, or whether there is one cannot be told
+ * @h2g: host-to-guest ring
+ * @g2h: guest-to-host ring
+ */
+struct kring_stat {
+	struct kring_layout layout;
+	uint64_t generation;
+	uint64_t features;
+	uint8_t uuid[KRING_UUID_LEN];
+	pid_t owner;
+	struct kring_ring_stat h2g;
+	struct kring_ring_stat g2h;
+};
+
+/**
+ * kring_stat() - look at a region without touching it
+ * @path: region, in use or a copy from a dead VM
+ * @st: what it shows
+ * @err: filled on failure, may be NULL
+ *
+ * Return: 0, what kring_header_check() returns, or what the file system says.
+ */
+int kring_stat(const char *path, struct kring_stat *st, struct kring_error *err);
+
+/*
+ * The host's end
+ */
+
+/** struct kring_host - the host's end of one region, owned by one process */
+struct kring_host;
+
+/**
+ * struct kring_attach_args - how to take up the host's end
+ * @region: path of the region
+ * @doorbell: unix socket that leads to the console port; NULL: no doorbell, the timer alone
+ * @rescue_ms: period of the timer that looks for lost kicks while the host sleeps; 0: 100
+ */
+struct kring_attach_args {
+	const char *region;
+	const char *doorbell;
+	unsigned int rescue_ms;
+};
+
+/**
+ * kring_host_attach() - adopt a region: own its host end
+ * @host: the new owner's handle
+ * @args: which region, which doorbell
+ * @err: filled on failure, may be NULL
+ *
+ * Locks the file, adds one to the generation, kicks once and looks once. The doorbell's
+ * socket need not be there yet: it is connected to, and again whenever it is lost, from
+ * kring_host_dispatch().
+ *
+ * A handle is for one thread at a time. Whoever truncates the file while it is mapped makes
+ * its owner die of SIGBUS: give the file to nobody who is not trusted that far. The guest
+ * has the memory, and not the file.
+ *
+ * Return: 0, -EBUSY: another process owns it (@err names it), -EBADMSG: the cursors are
+ * nonsense, what kring_header_check() returns, or what the file system says.
+ */
+int kring_host_attach(struct kring_host **host, const struct kring_attach_args *args,
+		      struct kring_error *err);
+
+/** kring_host_detach() - let the region go; NULL is allowed */
+void kring_host_detach(struct kring_host *host);
+
+/**
+ * kring_host_fd() - what to poll for POLLIN before sleeping
+ * @host: handle
+ *
+ * Readable when kring_host_dispatch() has something to do. After -EAGAIN from
+ * kring_host_recv(), _peek(), _send(), _reserve() or _flush(): poll it, dispatch, try again.
+ * Who does not try again is told again by the rescue timer only.
+ *
+ * Return: a file descriptor that stays @host's.
+ */
+int kring_host_fd(const struct kring_host *host);
+
+/**
+ * kring_host_dispatch() - handle kicks, the doorbell's connection and the timer
+ * @host: handle
+ *
+ * Never blocks. Return: 0 or a negative errno that is not going to pass.
+ */
+int kring_host_dispatch(struct kring_host *host);
+
+/**
+ * kring_host_send() - send one frame
+ * @host: handle
+ * @buf: payload
+ * @len: 1 to kring_host_frame_max() bytes
+ *
+ * Return: 0, -EAGAIN: no room yet, -EINVAL: @len is 0, -EMSGSIZE: too large for ever,
+ * -EBADMSG: the ring is poisoned (kring_host_fault() says why).
+ */
+int kring_host_send(struct kring_host *host, const void *buf, size_t len);
+
+/**
+ * kring_host_recv() - receive one frame
+ * @host: handle
+ * @buf: where to
+ * @size: bytes there
+ *
+ * Return: bytes of the frame, -EAGAIN: none waits, -EMSGSIZE: it is larger than @size, and
+ * stays, -EBADMSG: the ring is poisoned.
+ */
+ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size);
+
+/**
+ * kring_host_reserve() - room for one frame, in the region
+ * @host: handle
+ * @len: bytes of payload
+ * @frame: write to @frame->payload, then kring_host_commit(). Never read it back: the guest
+ *	may write there too.
+ *
+ * Return: as kring_host_send().
+ */
+int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *frame);
+
+/** kring_host_commit() - publish the reserved frame, and kick if the guest sleeps */
+void kring_host_commit(struct kring_host *host, const struct kring_frame *frame);
+
+/**
+ * kring_host_peek() - the next frame, in the region
+ * @host: handle
+ * @frame: copy what is to be checked: the guest may change it at any time. It stays the
+ *	next frame, for the next owner too, until kring_host_advance().
+ *
+ * Return: 0, -EAGAIN or -EBADMSG, as kring_host_recv().
+ */
+int kring_host_peek(struct kring_host *host, struct kring_frame *frame);
+
+/** kring_host_advance() - the frame is used: give its room back, and kick if awaited */
+void kring_host_advance(struct kring_host *host, const struct kring_frame *frame);
+
+/** kring_host_frame_max() - the largest payload that kring_host_send() takes */
+size_t kring_host_frame_max(const struct kring_host *host);
+
+/** kring_host_pending() - bytes sent that the guest has not taken yet */
+uint32_t kring_host_pending(struct kring_host *host);
+
+/**
+ * kring_host_flush() - find out whether the guest has taken all that was sent
+ * @host: handle
+ *
+ * Return: 0: it has, -EAGAIN: not yet, and kring_host_fd() is readable when it has, or
+ * -EBADMSG.
+ */
+int kring_host_flush(struct kring_host *host);
+
+/** kring_host_head() - cursor behind the last frame that was sent, mod 2^32 */
+uint32_t kring_host_head(const struct kring_host *host);
+
+/** kring_host_generation() - as this attach has made it */
+uint64_t kring_host_generation(const struct kring_host *host);
+
+/**
+ * kring_host_fault() - why a ring is poisoned
+ * @host: handle
+ *
+ * Return: "h2g is poisoned: WHY", "g2h is poisoned: WHY", both with "; " between, or NULL;
+ * valid until the next call.
+ */
+const char *kring_host_fault(struct kring_host *host);
+
+/**
+ * struct kring_host_stats - counters since attach
+ * @frames_sent: frames
+ * @frames_received: frames
+ * @bytes_sent: bytes of payload
+ * @bytes_received: bytes of payload
+ * @kicks_sent: bytes written to the doorbell
+ * @kicks_suppressed: publishes that needed no kick
+ * @kicks_lost: kicks that could not be sent, as the doorbell was not connected
+ * @kicks_received: times that bytes were read from the doorbell
+ * @wakeups_rescued: times that the timer found what no kick had told of
+ * @connects: times that the doorbell was connected
+ */
+struct kring_host_stats {
+	uint64_t frames_sent;
+	uint64_t frames_received;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t kicks_sent;
+	uint64_t kicks_suppressed;
+	uint64_t kicks_lost;
+	uint64_t kicks_received;
+	uint64_t wakeups_rescued;
+	uint64_t connects;
+};
+
+/** kring_host_stats() - read the counters */
+void kring_host_stats(const struct kring_host *host, struct kring_host_stats *stats);
+
+/** kring_host_connected() - whether the doorbell is connected now */
+bool kring_host_connected(const struct kring_host *host);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KRING_H */

@@ -18,7 +18,7 @@
 
 #include <linux/kring.h>
 
-#include "tap.h"
+#include <tap.h>
 
 #define DEVICE "/dev/kring"
 

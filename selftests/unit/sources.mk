@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Each of UNIT_TESTS and UNIT_HELPERS is a program of its own, linked with libkring and
+# -pthread. UNIT_SCRIPTS want KRING and FAKE_GUEST in the environment.
+UNIT_TESTS := \
+	selftests/unit/host.c \
+	selftests/unit/region.c \
+	selftests/unit/ring.c \
+	selftests/unit/ring_threads.c
+UNIT_HELPERS := selftests/unit/fake_guest.c
+UNIT_SCRIPTS := selftests/unit/tool.sh
+UNIT_HDRS := selftests/unit/guest.h selftests/unit/random.h

@@ -16,7 +16,7 @@ W	?= 1
 CC	?= cc
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
-KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib -Iselftests/unit $(WARN) $(CFLAGS)
+KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib -Iselftests $(WARN) $(CFLAGS)
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -fno-omit-frame-pointer
 

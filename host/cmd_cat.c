@@ -202,6 +202,7 @@ static int cat_read(struct cat *cat, struct kring_error *err)
 	}
 	cat->in.len = n;
 	kring_host_commit(cat->host, &cat->in);
+	kring_host_submit(cat->host);
 	return TOOL_DONE;
 }
 
@@ -236,6 +237,7 @@ static int cat_write(struct cat *cat, struct kring_error *err)
 	cat->written += n;
 	if (cat->written == cat->out.len) {
 		kring_host_advance(cat->host, &cat->out);
+		kring_host_release(cat->host);
 		cat->peeked = false;
 		cat->received++;
 	}

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tool.h"
 
@@ -17,6 +18,8 @@ static const char help_text[] =
 	"  -s, --size BYTES     of the whole region (default 4M)\n"
 	"  -n, --name NAME      1 to 31 of [A-Za-z0-9._-] (default \"default\"); the doorbell is\n"
 	"                       the console port kring.NAME\n"
+	"  -f, --format FORMAT  native (the default), or amrb: version 4 of Kalahari's format,\n"
+	"                       which has no name (the doorbell is kring.amrb) and no granule\n"
 	"  -g, --granule BYTES  4K, 16K or 64K: at least the guest's page size (default 4K)\n"
 	"  -v, --verbose        tell what was made\n"
 	"  -h, --help           show this\n"
@@ -26,6 +29,7 @@ static const char help_text[] =
 static const struct option options[] = {
 	{ "size", required_argument, NULL, 's' },
 	{ "name", required_argument, NULL, 'n' },
+	{ "format", required_argument, NULL, 'f' },
 	{ "granule", required_argument, NULL, 'g' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -51,7 +55,7 @@ int cmd_create(int argc, char **argv, struct kring_error *err)
 	uint64_t bytes;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, ":s:n:g:vh", options, NULL)) >= 0) {
+	while ((opt = getopt_long(argc, argv, ":s:n:f:g:vh", options, NULL)) >= 0) {
 		switch (opt) {
 		case 's':
 			if (!parse_bytes(optarg, &args.size))
@@ -59,6 +63,13 @@ int cmd_create(int argc, char **argv, struct kring_error *err)
 			break;
 		case 'n':
 			args.name = optarg;
+			break;
+		case 'f':
+			if (!strcmp(optarg, "amrb"))
+				args.format = KRING_FORMAT_AMRB;
+			else if (strcmp(optarg, "native"))
+				return tool_usage(err, "--format %.64s: neither native nor amrb",
+						  optarg);
 			break;
 		case 'g':
 			if (!parse_bytes(optarg, &bytes) || bytes > UINT32_MAX)

@@ -37,6 +37,16 @@ static void uuid_format(const uint8_t *uuid, char *text)
 	}
 }
 
+static bool is_amrb(const struct kring_stat *st)
+{
+	return st->layout.format == KRING_FORMAT_AMRB;
+}
+
+static unsigned int version(const struct kring_stat *st)
+{
+	return is_amrb(st) ? KRING_AMRB_VERSION : KRING_VERSION;
+}
+
 static void show_ring(const char *name, const struct kring_ring_stat *r)
 {
 	printf("%-11s size %u, head %u, tail %u, in flight %u, want_space %u, want_data %u%s\n",
@@ -49,12 +59,14 @@ static void show(const struct kring_stat *st)
 	char uuid[UUID_TEXT];
 
 	uuid_format(st->uuid, uuid);
+	printf("format      %s, version %u\n", is_amrb(st) ? "amrb" : "native", version(st));
 	printf("name        %s\n", st->layout.name);
-	printf("uuid        %s\n", uuid);
-	printf("version     %u\n", KRING_VERSION);
-	printf("generation  %" PRIu64 "\n", st->generation);
-	printf("granule     %u\n", st->layout.granule);
-	printf("features    0x%" PRIx64 "\n", st->features);
+	if (!is_amrb(st)) {
+		printf("uuid        %s\n", uuid);
+		printf("generation  %" PRIu64 "\n", st->generation);
+		printf("granule     %u\n", st->layout.granule);
+		printf("features    0x%" PRIx64 "\n", st->features);
+	}
 	printf("size        %" PRIu64 "\n", (uint64_t)st->layout.region_size);
 	if (st->owner > 0)
 		printf("owner       pid %d\n", (int)st->owner);
@@ -78,9 +90,10 @@ static void show_json(const struct kring_stat *st)
 	char uuid[UUID_TEXT];
 
 	uuid_format(st->uuid, uuid);
-	printf("{\"name\": \"%s\", \"uuid\": \"%s\", \"version\": %u, \"generation\": %" PRIu64
+	printf("{\"format\": \"%s\", ", is_amrb(st) ? "amrb" : "native");
+	printf("\"name\": \"%s\", \"uuid\": \"%s\", \"version\": %u, \"generation\": %" PRIu64
 	       ", \"granule\": %u, \"features\": %" PRIu64 ", \"region_size\": %" PRIu64 ", ",
-	       st->layout.name, uuid, KRING_VERSION, st->generation, st->layout.granule,
+	       st->layout.name, uuid, version(st), st->generation, st->layout.granule,
 	       st->features, (uint64_t)st->layout.region_size);
 	if (st->owner > 0)
 		printf("\"owner\": %d, ", (int)st->owner);

@@ -176,7 +176,7 @@ static int kring_ioctl_info(struct kring_file *f, struct kring_info __user *to)
 	info.h2g_size = inst->consumer.ring.size;
 	info.g2h_size = inst->producer.ring.size;
 	info.h2g_frame_max = inst->consumer.ring.max;
-	info.g2h_frame_max = inst->producer.ring.max;
+	info.g2h_frame_max = inst->producer.ring.send_max;
 	if (READ_ONCE(inst->h2g.poisoned))
 		info.flags |= KRING_INFO_H2G_POISONED;
 	if (READ_ONCE(inst->g2h.poisoned))

@@ -26,7 +26,7 @@ static int kring_g2h_reserve(struct kring_instance *inst, size_t len, struct kri
 	int err;
 
 	kring_g2h_check_generation(inst);
-	if (len > p->ring.max)
+	if (len > p->ring.send_max)
 		return p->fault ? kring_direction_poison(inst, d, p->fault) : -EMSGSIZE;
 	err = kring_reserve(p, len, frame);
 	if (err == -EAGAIN) {

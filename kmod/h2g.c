@@ -28,6 +28,8 @@ static int kring_h2g_peek(struct kring_instance *inst, struct kring_frame *frame
 	kring_h2g_check_generation(inst);
 	err = kring_peek(c, frame);
 	if (err == -EAGAIN) {
+		if (kring_unreleased(c))
+			kring_instance_publish(inst, kring_release(c));
 		kring_direction_wait(inst, d);
 		if (kring_want_data(c))
 			err = kring_peek(c, frame);

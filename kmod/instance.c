@@ -174,7 +174,7 @@ struct kring_instance *kring_instance_add(struct device *parent, phys_addr_t sta
 		goto del_device;
 	}
 	dev_info(&inst->dev, "region %s on %s: h2g %u bytes, g2h %u bytes, generation %llu\n",
-		 l->name, dev_name(parent), l->h2g_size, l->g2h_size,
+		 l->name, dev_name(parent), l->h2g.size, l->g2h.size,
 		 kring_region_generation(&inst->region));
 	return inst;
 

@@ -39,8 +39,7 @@ static int kring_region_disjoint(phys_addr_t start, u64 size, struct kring_fault
 static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *l,
 			      struct kring_fault *fault)
 {
-	struct kring_header copy, *shared;
-	__le32 state;
+	union kring_any_header before, copy, *shared;
 	int err;
 
 	err = kring_region_disjoint(start, size, fault);
@@ -53,12 +52,13 @@ static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *
 	shared = memremap(start, PAGE_SIZE, MEMREMAP_WB);
 	if (!shared)
 		return kring_fault(fault, -ENOMEM, "address", start, "cannot be mapped");
-	/* READY is stored last, with release: whoever sees it sees the rest. */
-	state = kring_load_acquire(&shared->state);
+	/* Pairs with the host's release of READY. */
+	before.native.state = kring_load_acquire(&shared->native.state);
+	before.amrb.state = kring_load_acquire(&shared->amrb.state);
 	memcpy(&copy, shared, sizeof(copy));
-	copy.state = state;
 	memunmap(shared);
 
+	kring_header_settle(&copy, &before);
 	return kring_header_check(&copy, size, l, fault);
 }
 
@@ -127,6 +127,8 @@ u64 kring_region_generation(const struct kring_region *r)
 {
 	const struct kring_header *header = r->base;
 
+	if (r->layout.format != KRING_FORMAT_NATIVE)
+		return 0;
 	return le64_to_cpu(READ_ONCE(header->generation));
 }
 
@@ -134,5 +136,8 @@ void kring_region_uuid(const struct kring_region *r, u8 uuid[KRING_UUID_LEN])
 {
 	const struct kring_header *header = r->base;
 
-	memcpy(uuid, header->uuid, KRING_UUID_LEN);
+	if (r->layout.format == KRING_FORMAT_NATIVE)
+		memcpy(uuid, header->uuid, KRING_UUID_LEN);
+	else
+		memset(uuid, 0, KRING_UUID_LEN);
 }

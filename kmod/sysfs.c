@@ -24,11 +24,14 @@ static DEVICE_ATTR_RO(_name)
 
 /* Name of the region. */
 KRING_ATTR(name, "%s", inst->region.layout.name);
+/* "native" or "amrb". */
+KRING_ATTR(format, "%s",
+	   inst->region.layout.format == KRING_FORMAT_AMRB ? "amrb" : "native");
 /* The host adds one at each restore, fork and adoption. */
 KRING_ATTR(generation, "%llu", kring_region_generation(&inst->region));
 /* Bytes of data of each ring. */
-KRING_ATTR(h2g_size, "%u", inst->region.layout.h2g_size);
-KRING_ATTR(g2h_size, "%u", inst->region.layout.g2h_size);
+KRING_ATTR(h2g_size, "%u", inst->region.layout.h2g.size);
+KRING_ATTR(g2h_size, "%u", inst->region.layout.g2h.size);
 
 /* Identity of the region; a forked child has its own. */
 static ssize_t uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -56,6 +59,7 @@ static DEVICE_ATTR_RO(doorbell);
 
 static struct attribute *kring_attrs[] = {
 	&dev_attr_name.attr,
+	&dev_attr_format.attr,
 	&dev_attr_generation.attr,
 	&dev_attr_uuid.attr,
 	&dev_attr_h2g_size.attr,

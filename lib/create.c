@@ -16,31 +16,42 @@
 
 #define DEFAULT_GRANULE	4096
 
-/* The largest power of two of bytes that both rings can have. */
-static uint64_t ring_size(uint64_t region_size, uint32_t granule)
-{
-	uint64_t size = granule;
+/* The smallest rings that are made in AMRB format. */
+#define AMRB_LEAST	4096
 
-	while (size < KRING_SIZE_MAX &&
-	       granule + 2 * kring_extent_size(granule, 2 * size) <= region_size)
+/* The largest power of two of bytes, from @least, that @fixed and two rings' data leave. */
+static uint64_t ring_size(uint64_t region_size, uint64_t fixed, uint64_t least)
+{
+	uint64_t size = least;
+
+	while (size < KRING_SIZE_MAX && fixed + 4 * size <= region_size)
 		size *= 2;
 	return size;
 }
 
-/*
- * Fill in a header and check it by the rule that those who attach go by, so that there is
- * one rule. It is as they want to see it, READY.
- */
-static int header_make(struct kring_header *h, uint64_t size,
-		       const struct kring_create_args *args, struct kring_fault *fault)
+static int uuid_make(uint8_t *uuid, struct kring_fault *fault)
 {
-	uint32_t granule = args && args->granule ? args->granule : DEFAULT_GRANULE;
-	const char *name = args && args->name ? args->name : "default";
-	uint64_t data = ring_size(size, granule);
-	struct kring_layout layout;
 	ssize_t n;
 
-	memset(h, 0, sizeof(*h));
+	/* So few bytes come whole, unless a signal comes before there is any randomness. */
+	do {
+		n = getrandom(uuid, KRING_UUID_LEN, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return kring_fault(fault, -errno, "uuid", 0, strerror(errno));
+	/* RFC 9562, version 4: random */
+	uuid[6] = (uuid[6] & 0x0f) | 0x40;
+	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+	return 0;
+}
+
+static int native_make(struct kring_header *h, uint64_t size,
+		       const struct kring_create_args *args, struct kring_fault *fault)
+{
+	uint32_t granule = args->granule ? args->granule : DEFAULT_GRANULE;
+	const char *name = args->name ? args->name : "default";
+	uint64_t data = ring_size(size, granule + 2 * kring_extent_size(granule, 0), granule);
+
 	h->magic = cpu_to_le32(KRING_MAGIC);
 	h->version = cpu_to_le32(KRING_VERSION);
 	h->state = cpu_to_le32(KRING_STATE_READY);
@@ -52,38 +63,70 @@ static int header_make(struct kring_header *h, uint64_t size,
 	h->h2g.size = cpu_to_le64(data);
 	h->g2h.offset = cpu_to_le64(granule + kring_extent_size(granule, data));
 	h->g2h.size = cpu_to_le64(data);
+	return uuid_make(h->uuid, fault);
+}
 
-	/* So few bytes come whole, unless a signal comes before there is any randomness. */
-	do {
-		n = getrandom(h->uuid, sizeof(h->uuid), 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return kring_fault(fault, -errno, "uuid", 0, strerror(errno));
-	/* RFC 9562, version 4: random */
-	h->uuid[6] = (h->uuid[6] & 0x0f) | 0x40;
-	h->uuid[8] = (h->uuid[8] & 0x3f) | 0x80;
+static int amrb_make(struct kring_amrb_header *h, uint64_t size,
+		     const struct kring_create_args *args, struct kring_fault *fault)
+{
+	uint64_t data = ring_size(size, sizeof(*h), AMRB_LEAST);
 
+	if (args->name)
+		return kring_fault(fault, -EINVAL, "name", args->name[0],
+				   "the AMRB format has none");
+	if (args->granule)
+		return kring_fault(fault, -EINVAL, "granule", args->granule,
+				   "the AMRB format has none");
+	h->state = cpu_to_le32(KRING_AMRB_READY);
+	h->magic = cpu_to_le32(KRING_AMRB_MAGIC);
+	h->version = cpu_to_le32(KRING_AMRB_VERSION);
+	h->data_size = cpu_to_le32(data);
+	h->total_size = cpu_to_le64(sizeof(*h) + 2 * data);
+	return 0;
+}
+
+/*
+ * Fill in a header and check it by the rule that those who attach go by, so that there is
+ * one rule. It is as they want to see it, READY.
+ */
+static int header_make(union kring_any_header *h, uint64_t size,
+		       const struct kring_create_args *args, struct kring_fault *fault)
+{
+	struct kring_layout layout;
+	int code;
+
+	memset(h, 0, sizeof(*h));
+	if (args->format == KRING_FORMAT_AMRB)
+		code = amrb_make(&h->amrb, size, args, fault);
+	else
+		code = native_make(&h->native, size, args, fault);
+	if (code)
+		return code;
 	return kring_header_check(h, size, &layout, fault);
 }
 
-static void header_store(void *base, const struct kring_header *from)
+static void header_store(void *base, const union kring_any_header *from)
 {
-	struct kring_header *to = base;
-	struct kring_header h = *from;
+	union kring_any_header *to = base, h = *from;
+	bool native = h.native.magic == cpu_to_le32(KRING_MAGIC);
+	__le32 *state = native ? &h.native.state : &h.amrb.state;
+	__le32 ready = *state;
 
-	h.state = cpu_to_le32(KRING_STATE_INIT);
+	*state = 0;
 	memcpy(to, &h, sizeof(h));
-	kring_store_release(&to->state, cpu_to_le32(KRING_STATE_READY));
+	/* Pairs with the acquire of whoever looks for a region. */
+	kring_store_release(native ? &to->native.state : &to->amrb.state, ready);
 }
 
 int kring_format(void *base, uint64_t size, const struct kring_create_args *args,
 		 struct kring_error *err)
 {
+	static const struct kring_create_args defaults;
+	union kring_any_header h;
 	struct kring_fault fault;
-	struct kring_header h;
 	int code;
 
-	code = header_make(&h, size, args, &fault);
+	code = header_make(&h, size, args ? args : &defaults, &fault);
 	if (code)
 		return kring_error_fault(err, code, NULL, &fault);
 	header_store(base, &h);
@@ -135,9 +178,8 @@ static int temp_link(int fd, const char *temp, const char *path)
 	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
-static int file_fill(int fd, const struct kring_header *h)
+static int file_fill(int fd, uint64_t size, const union kring_any_header *h)
 {
-	uint64_t size = le64_to_cpu(h->region_size);
 	void *base;
 
 	if (ftruncate(fd, size))
@@ -154,14 +196,20 @@ static int file_fill(int fd, const struct kring_header *h)
 int kring_create(const char *path, const struct kring_create_args *args,
 		 struct kring_error *err)
 {
-	uint64_t size = args && args->size ? args->size : KRING_REGION_DEFAULT_SIZE;
+	static const struct kring_create_args defaults;
+	union kring_any_header h;
 	struct kring_fault fault;
-	struct kring_header h;
 	char temp[PATH_MAX];
+	uint32_t granule;
+	uint64_t size;
 	int fd, code;
 
+	if (!args)
+		args = &defaults;
+	size = args->size ? args->size : KRING_REGION_DEFAULT_SIZE;
+	granule = args->granule ? args->granule : DEFAULT_GRANULE;
 	code = header_make(&h, size, args, &fault);
-	if (!code && size & (le32_to_cpu(h.granule) - 1))
+	if (!code && size & (granule - 1))
 		code = kring_fault(&fault, -EINVAL, "region_size", size,
 				   "not a multiple of the granule");
 	if (!code && size > INT64_MAX)
@@ -173,7 +221,7 @@ int kring_create(const char *path, const struct kring_create_args *args,
 	fd = temp_open(path, temp, sizeof(temp));
 	if (fd < 0)
 		return kring_error_path(err, fd, path, "%s", strerror(-fd));
-	code = file_fill(fd, &h);
+	code = file_fill(fd, size, &h);
 	if (!code)
 		code = temp_link(fd, temp, path);
 	if (code)

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -197,11 +198,13 @@ int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *
 {
 	int err;
 
-	if (len > host->h2g.ring.max)
+	if (len > host->h2g.ring.send_max)
 		return host->h2g.fault ? -EBADMSG : -EMSGSIZE;
 
 	err = kring_reserve(&host->h2g, len, frame);
 	if (err == -EAGAIN) {
+		if (kring_unsubmitted(&host->h2g))
+			kring_host_submit(host);
 		if (!kring_want_space(&host->h2g)) {
 			host_sleep_begin(host, &host->space);
 			return -EAGAIN;
@@ -220,20 +223,47 @@ void kring_host_commit(struct kring_host *host, const struct kring_frame *frame)
 	kring_commit(&host->h2g, frame);
 	host->stats.frames_sent++;
 	host->stats.bytes_sent += frame->len;
+}
+
+void kring_host_submit(struct kring_host *host)
+{
 	host_kick_if(host, kring_submit(&host->h2g));
+}
+
+/* Bytes of all of @iov, or SIZE_MAX when that is more than there can be. */
+static size_t iov_size(const struct iovec *iov, int count)
+{
+	size_t size = 0;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (__builtin_add_overflow(size, iov[i].iov_len, &size))
+			return SIZE_MAX;
+	return size;
+}
+
+int kring_host_sendv(struct kring_host *host, const struct iovec *iov, int count)
+{
+	struct kring_frame frame;
+	uint8_t *to;
+	int err, i;
+
+	err = kring_host_reserve(host, iov_size(iov, count), &frame);
+	if (err)
+		return err;
+	to = frame.payload;
+	for (i = 0; i < count; i++)
+		to = mempcpy(to, iov[i].iov_base, iov[i].iov_len);
+	kring_host_commit(host, &frame);
+	kring_host_submit(host);
+	return 0;
 }
 
 int kring_host_send(struct kring_host *host, const void *buf, size_t len)
 {
-	struct kring_frame frame;
-	int err;
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 
-	err = kring_host_reserve(host, len, &frame);
-	if (err)
-		return err;
-	memcpy(frame.payload, buf, len);
-	kring_host_commit(host, &frame);
-	return 0;
+	return kring_host_sendv(host, &iov, 1);
 }
 
 int kring_host_flush(struct kring_host *host)
@@ -264,6 +294,8 @@ int kring_host_peek(struct kring_host *host, struct kring_frame *frame)
 			host_got_data(host);
 			return err;
 		}
+		if (kring_unreleased(&host->g2h))
+			kring_host_release(host);
 		if (!kring_want_data(&host->g2h)) {
 			host_sleep_begin(host, &host->data);
 			return -EAGAIN;
@@ -280,22 +312,43 @@ void kring_host_advance(struct kring_host *host, const struct kring_frame *frame
 	kring_advance(&host->g2h, frame);
 	host->stats.frames_received++;
 	host->stats.bytes_received += frame->len;
+}
+
+void kring_host_release(struct kring_host *host)
+{
 	host_kick_if(host, kring_release(&host->g2h));
 }
 
-ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size)
+ssize_t kring_host_recvv(struct kring_host *host, const struct iovec *iov, int count)
 {
 	struct kring_frame frame;
-	int err;
+	const uint8_t *from;
+	size_t left, n;
+	int err, i;
 
 	err = kring_host_peek(host, &frame);
 	if (err)
 		return err;
-	if (frame.len > size)
+	if (frame.len > iov_size(iov, count))
 		return -EMSGSIZE;
-	memcpy(buf, frame.payload, frame.len);
+	from = frame.payload;
+	left = frame.len;
+	for (i = 0; left; i++) {
+		n = iov[i].iov_len < left ? iov[i].iov_len : left;
+		memcpy(iov[i].iov_base, from, n);
+		from += n;
+		left -= n;
+	}
 	kring_host_advance(host, &frame);
+	kring_host_release(host);
 	return frame.len;
+}
+
+ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+
+	return kring_host_recvv(host, &iov, 1);
 }
 
 int kring_host_fd(const struct kring_host *host)
@@ -305,7 +358,7 @@ int kring_host_fd(const struct kring_host *host)
 
 size_t kring_host_frame_max(const struct kring_host *host)
 {
-	return host->h2g.ring.max;
+	return host->h2g.ring.send_max;
 }
 
 uint32_t kring_host_pending(struct kring_host *host)
@@ -371,7 +424,9 @@ static void host_bump_generation(struct kring_host *host)
 {
 	struct kring_header *shared = host->region.base;
 
-	host->generation = le64_to_cpu(host->region.header.generation) + 1;
+	if (host->region.layout.format != KRING_FORMAT_NATIVE)
+		return;
+	host->generation = le64_to_cpu(host->region.header.native.generation) + 1;
 	WRITE_ONCE(shared->generation, cpu_to_le64(host->generation));
 }
 

@@ -37,7 +37,7 @@ int kring_error_fault(struct kring_error *err, int code, const char *path,
 struct kring_region {
 	int fd;
 	const char *path;
-	struct kring_header header;
+	union kring_any_header header;
 	struct kring_layout layout;
 	void *base;
 };

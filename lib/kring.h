@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <linux/kring.h>
 #include <kring/region.h>
@@ -39,11 +40,14 @@ struct kring_error {
  * @name: as kring_name_ok() has it; NULL: "default"
  * @granule: 4096, 16384 or 65536; 0: 4096. At least the guest's page size, or the guest
  *	cannot map the region
+ * @format: KRING_FORMAT_NATIVE, or KRING_FORMAT_AMRB: without name and granule; @size is
+ *	that of the file then, which may be larger than the region, to be whole pages
  */
 struct kring_create_args {
 	uint64_t size;
 	const char *name;
 	uint32_t granule;
+	enum kring_format format;
 };
 
 /**
@@ -75,7 +79,7 @@ int kring_format(void *base, uint64_t size, const struct kring_create_args *args
 /**
  * struct kring_ring_stat - one ring, as the region shows it
  * @size: bytes of data
- * @offset: of the producer's page in the region
+ * @offset: of the producer's cursor in the region
  * @head: producer's cursor
  * @tail: consumer's cursor
  * @in_flight: bytes published and not released, with headers and padding
@@ -199,6 +203,16 @@ int kring_host_dispatch(struct kring_host *host);
 int kring_host_send(struct kring_host *host, const void *buf, size_t len);
 
 /**
+ * kring_host_sendv() - send one frame, gathered from several places
+ * @host: handle
+ * @iov: where from
+ * @count: how many
+ *
+ * Return: as kring_host_send().
+ */
+int kring_host_sendv(struct kring_host *host, const struct iovec *iov, int count);
+
+/**
  * kring_host_recv() - receive one frame
  * @host: handle
  * @buf: where to
@@ -208,6 +222,16 @@ int kring_host_send(struct kring_host *host, const void *buf, size_t len);
  * stays, -EBADMSG: the ring is poisoned.
  */
 ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size);
+
+/**
+ * kring_host_recvv() - receive one frame, scattered to several places
+ * @host: handle
+ * @iov: where to
+ * @count: how many
+ *
+ * Return: as kring_host_recv().
+ */
+ssize_t kring_host_recvv(struct kring_host *host, const struct iovec *iov, int count);
 
 /**
  * kring_host_reserve() - room for one frame, in the region
@@ -220,21 +244,41 @@ ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size);
  */
 int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *frame);
 
-/** kring_host_commit() - publish the reserved frame, and kick if the guest sleeps */
+/**
+ * kring_host_commit() - the reserved frame is filled
+ * @host: handle
+ * @frame: from kring_host_reserve(), with the same or a lower @frame->len, not 0
+ *
+ * May be repeated, reserve and commit, for a batch; the guest sees none of it before
+ * kring_host_submit(), or before a kring_host_reserve() that finds no room.
+ */
 void kring_host_commit(struct kring_host *host, const struct kring_frame *frame);
+
+/** kring_host_submit() - publish what was committed, and kick once if the guest sleeps */
+void kring_host_submit(struct kring_host *host);
 
 /**
  * kring_host_peek() - the next frame, in the region
  * @host: handle
- * @frame: copy what is to be checked: the guest may change it at any time. It stays the
- *	next frame, for the next owner too, until kring_host_advance().
+ * @frame: copy what is to be checked: the guest may change it at any time. For the next
+ *	owner it stays the next frame until kring_host_release().
  *
  * Return: 0, -EAGAIN or -EBADMSG, as kring_host_recv().
  */
 int kring_host_peek(struct kring_host *host, struct kring_frame *frame);
 
-/** kring_host_advance() - the frame is used: give its room back, and kick if awaited */
+/**
+ * kring_host_advance() - the peeked frame is used
+ * @host: handle
+ * @frame: from kring_host_peek()
+ *
+ * May be repeated, peek and advance, for a batch; its bytes stay until
+ * kring_host_release(), or until a kring_host_peek() that finds nothing.
+ */
 void kring_host_advance(struct kring_host *host, const struct kring_frame *frame);
+
+/** kring_host_release() - give room back, and kick once if the guest waits for it */
+void kring_host_release(struct kring_host *host);
 
 /** kring_host_frame_max() - the largest payload that kring_host_send() takes */
 size_t kring_host_frame_max(const struct kring_host *host);

@@ -70,10 +70,9 @@ static int region_pread(const struct kring_region *region, void *buf, size_t len
  */
 int kring_region_load(struct kring_region *region, struct kring_error *err)
 {
-	struct kring_header *h = &region->header;
+	union kring_any_header before, *h = &region->header;
 	struct kring_fault fault;
 	struct stat st;
-	__le32 state;
 	int code;
 
 	if (fstat(region->fd, &st))
@@ -83,16 +82,15 @@ int kring_region_load(struct kring_region *region, struct kring_error *err)
 					"an empty file, not a kring region");
 
 	if ((__u64)st.st_size >= sizeof(*h)) {
-		/* The state first: once it is ready, all else is valid. */
-		code = region_pread(region, &state, sizeof(state),
-				    offsetof(struct kring_header, state));
+		code = region_pread(region, &before, sizeof(before), 0);
+		/* Pairs with the release of READY by whoever made the region. */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!code)
 			code = region_pread(region, h, sizeof(*h), 0);
 		if (code)
 			return kring_error_path(err, code, region->path, "header: %s",
 						strerror(-code));
-		h->state = state;
+		kring_header_settle(h, &before);
 	}
 
 	code = kring_header_check(h, st.st_size, &region->layout, &fault);

@@ -25,40 +25,52 @@ static int stat_pread(const struct kring_region *region, void *buf, size_t len, 
 	return 0;
 }
 
+static int stat_word(const struct kring_region *region, uint64_t at, uint32_t *word,
+		     struct kring_error *err)
+{
+	__le32 shared = 0;
+	int code = 0;
+
+	/* At 0 is the header: a field that the format does not have. */
+	if (at)
+		code = stat_pread(region, &shared, sizeof(shared), at, err);
+	*word = le32_to_cpu(shared);
+	return code;
+}
+
 /*
  * The cursors cannot be read both at once, and a ring in use moves on between the two
  * reads. Only when the tail was the same before and after the head was read is a strange
  * distance the ring's and not ours.
  */
-static int stat_ring(const struct kring_region *region, uint64_t offset, uint32_t size,
+static int stat_ring(const struct kring_region *region, const struct kring_place *place,
 		     struct kring_ring_stat *st, struct kring_error *err)
 {
-	uint64_t consumer_at = offset + region->layout.granule;
-	struct kring_consumer_page consumer, after;
-	struct kring_producer_page producer;
-	uint32_t distance;
+	uint32_t align = region->layout.format == KRING_FORMAT_NATIVE ? KRING_FRAME_ALIGN : 1;
+	uint32_t distance, after;
 	int code, i;
 
 	for (i = 0; i < TRIES; i++) {
-		code = stat_pread(region, &consumer, sizeof(consumer), consumer_at, err);
+		code = stat_word(region, place->tail, &st->tail, err);
 		if (!code)
-			code = stat_pread(region, &producer, sizeof(producer), offset, err);
+			code = stat_word(region, place->head, &st->head, err);
 		if (!code)
-			code = stat_pread(region, &after, sizeof(after), consumer_at, err);
+			code = stat_word(region, place->tail, &after, err);
 		if (code)
 			return code;
-		distance = le32_to_cpu(producer.head) - le32_to_cpu(consumer.tail);
-		if (distance <= size || consumer.tail == after.tail)
+		distance = st->head - st->tail;
+		if (distance <= place->size || st->tail == after)
 			break;
 	}
+	code = stat_word(region, place->want_space, &st->want_space, err);
+	if (!code)
+		code = stat_word(region, place->want_data, &st->want_data, err);
+	if (code)
+		return code;
 
-	st->size = size;
-	st->offset = offset;
-	st->head = le32_to_cpu(producer.head);
-	st->tail = le32_to_cpu(consumer.tail);
-	st->want_space = le32_to_cpu(producer.want_space);
-	st->want_data = le32_to_cpu(consumer.want_data);
-	st->corrupt = distance > size || (st->head | st->tail) & (KRING_FRAME_ALIGN - 1);
+	st->size = place->size;
+	st->offset = place->head;
+	st->corrupt = distance > place->size || (st->head | st->tail) & (align - 1);
 	st->in_flight = st->corrupt ? 0 : distance;
 	return 0;
 }
@@ -77,14 +89,15 @@ int kring_stat(const char *path, struct kring_stat *st, struct kring_error *err)
 
 	memset(st, 0, sizeof(*st));
 	st->layout = region.layout;
-	st->generation = le64_to_cpu(region.header.generation);
-	st->features = le64_to_cpu(region.header.features);
-	memcpy(st->uuid, region.header.uuid, sizeof(st->uuid));
+	if (st->layout.format == KRING_FORMAT_NATIVE) {
+		st->generation = le64_to_cpu(region.header.native.generation);
+		st->features = le64_to_cpu(region.header.native.features);
+		memcpy(st->uuid, region.header.native.uuid, sizeof(st->uuid));
+	}
 	st->owner = kring_owner_find(region.fd);
-	code = stat_ring(&region, st->layout.h2g_offset, st->layout.h2g_size, &st->h2g, err);
+	code = stat_ring(&region, &st->layout.h2g, &st->h2g, err);
 	if (!code)
-		code = stat_ring(&region, st->layout.g2h_offset, st->layout.g2h_size, &st->g2h,
-				 err);
+		code = stat_ring(&region, &st->layout.g2h, &st->g2h, err);
 
 close_region:
 	kring_region_close(&region);

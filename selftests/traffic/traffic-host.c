@@ -54,6 +54,7 @@ static int send_one(struct kring_host *host, struct ledger *l)
 	kring_store_release(&l->head, kring_host_head(host));
 	kring_store_release(&l->sending, l->sent + 1);
 	kring_host_commit(host, &frame);
+	kring_host_submit(host);
 	kring_store_release(&l->sent, l->sending);
 	return 0;
 }
@@ -81,6 +82,7 @@ static int receive_one(struct kring_host *host, struct ledger *l, bool *first)
 		tally_count(&l->tally, buf, frame.len);
 	*first = false;
 	kring_host_advance(host, &frame);
+	kring_host_release(host);
 	return 0;
 }
 
@@ -138,7 +140,9 @@ static int echo(struct kring_host *host)
 		if (!err) {
 			memcpy(out.payload, in.payload, in.len);
 			kring_host_commit(host, &out);
+			kring_host_submit(host);
 			kring_host_advance(host, &in);
+			kring_host_release(host);
 		}
 		if (err == -EAGAIN)
 			err = wait_and_dispatch(host, -1);

@@ -52,7 +52,7 @@ static inline int guest_open(struct guest *g, const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	struct kring_fault fault;
-	struct kring_header h;
+	union kring_any_header h;
 	struct stat st;
 
 	must(fd >= 0 && !fstat(fd, &st));

@@ -501,6 +501,7 @@ static void adopt_child(struct progress *progress)
 			number = f.cursor / 16;
 			memcpy(f.payload, &number, sizeof(number));
 			kring_host_commit(host, &f);
+			kring_host_submit(host);
 		}
 		if (kring_host_peek(host, &f))
 			continue;
@@ -515,6 +516,7 @@ static void adopt_child(struct progress *progress)
 		}
 		first = false;
 		kring_host_advance(host, &f);
+		kring_host_release(host);
 		WRITE_ONCE(progress->received, number + 1);
 	}
 }

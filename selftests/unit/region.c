@@ -35,6 +35,14 @@ static struct kring_header header_good(void)
 	return h;
 }
 
+static int check(const struct kring_header *h, uint64_t size, struct kring_layout *l,
+		 struct kring_fault *f)
+{
+	union kring_any_header any = { .native = *h };
+
+	return kring_header_check(&any, size, l, f);
+}
+
 enum field {
 	MAGIC, VERSION, STATE, GRANULE, FEATURES, REGION_SIZE, H2G_OFFSET, H2G_SIZE, G2H_OFFSET,
 	G2H_SIZE,
@@ -139,15 +147,15 @@ static void test_check(void)
 	size_t i;
 	int code;
 
-	ok(!kring_header_check(&h, 16 * PAGE, &l, &f), "a good header is taken");
-	ok(l.region_size == 16 * PAGE && l.granule == PAGE && l.h2g_offset == PAGE &&
-	   l.h2g_size == PAGE && l.g2h_offset == 4 * PAGE && l.g2h_size == 4 * PAGE &&
+	ok(!check(&h, 16 * PAGE, &l, &f), "a good header is taken");
+	ok(l.region_size == 16 * PAGE && l.granule == PAGE && l.h2g.head == PAGE &&
+	   l.h2g.size == PAGE && l.g2h.head == 4 * PAGE && l.g2h.size == 4 * PAGE &&
 	   !strcmp(l.name, "default"), "and read right");
-	ok(!kring_header_check(&h, 17 * PAGE, &l, &f), "what holds the region may be larger");
+	ok(!check(&h, 17 * PAGE, &l, &f), "what holds the region may be larger");
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		h = header_good();
 		header_set(&h, cases[i].field, cases[i].value);
-		code = kring_header_check(&h, 16 * PAGE, &l, &f);
+		code = check(&h, 16 * PAGE, &l, &f);
 		if (!cases[i].code)
 			ok(!code, "case %zu is taken", i);
 		else
@@ -157,9 +165,96 @@ static void test_check(void)
 	}
 
 	h = header_good();
-	code = kring_header_check(&h, sizeof(h) - 1, &l, &f);
+	code = check(&h, sizeof(h) - 1, &l, &f);
 	ok(code == -EINVAL && !strcmp(f.field, "region_size") && f.value == sizeof(h) - 1,
 	   "119 bytes: %s", f.why);
+}
+
+static const char *file(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+/* The same for AMRB: one field at a time. */
+static void test_amrb_header(void)
+{
+	static const struct {
+		size_t at;
+		uint64_t value;
+		int code;
+		const char *name;
+		const char *why;
+	} cases[] = {
+		{ 0, 0, -EAGAIN, "init_state", "not ready" },
+		{ 4, 0, -ENODEV, "magic", "not a kring region" },
+		{ 8, 3, -EPROTONOSUPPORT, "version", "not the 4" },
+		{ 8, 5, -EPROTONOSUPPORT, "version", "not the 4" },
+		{ 12, 0, -EINVAL, "data_size", "power of two" },
+		{ 12, 4097, -EINVAL, "data_size", "power of two" },
+		{ 12, 8, -EINVAL, "data_size", "less than 16" },
+		{ 12, 1U << 31, -EINVAL, "data_size", "more than 1 GiB" },
+		{ 12, 8192, -EINVAL, "total_size", "not 192" },
+		{ 16, 192 + 2 * 4096 + 1, -EINVAL, "total_size", "not 192" },
+		{ 24, 0xffffffff, 0, NULL, NULL },
+	};
+	const struct kring_amrb_header good = {
+		.state = cpu_to_le32(KRING_AMRB_READY),
+		.magic = cpu_to_le32(KRING_AMRB_MAGIC),
+		.version = cpu_to_le32(4),
+		.data_size = cpu_to_le32(4096),
+		.total_size = cpu_to_le64(192 + 2 * 4096),
+	};
+	union kring_any_header h;
+	struct kring_layout l;
+	struct kring_fault f;
+	__le32 word;
+	size_t i;
+	int code;
+
+	h.amrb = good;
+	ok(!kring_header_check(&h, 192 + 2 * 4096, &l, &f) && l.format == KRING_FORMAT_AMRB &&
+	   !strcmp(l.name, "amrb"), "a good AMRB header is taken");
+	ok(l.h2g.head == 64 && l.h2g.tail == 96 && l.h2g.data == 192 && l.g2h.head == 128 &&
+	   l.g2h.tail == 160 && l.g2h.data == 192 + 4096 && l.g2h.size == 4096, "and read right");
+	ok(kring_header_check(&h, 192 + 2 * 4096 - 1, &l, &f) == -EINVAL &&
+	   strstr(f.why, "truncated"), "truncated by a byte");
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		h.amrb = good;
+		word = cpu_to_le32(cases[i].value);
+		memcpy((char *)&h + cases[i].at, &word, sizeof(word));
+		code = kring_header_check(&h, 1 << 20, &l, &f);
+		if (!cases[i].code)
+			ok(!code, "AMRB case %zu is taken", i);
+		else
+			ok(code == cases[i].code && !strcmp(f.field, cases[i].name) &&
+			   strstr(f.why, cases[i].why), "AMRB %s: %s", cases[i].name,
+			   cases[i].why);
+	}
+}
+
+static void test_amrb_create(void)
+{
+	struct kring_create_args args = { .format = KRING_FORMAT_AMRB };
+	struct kring_error err;
+	struct kring_stat st;
+
+	ok(!kring_create(file("m"), &args, &err) && !kring_stat(file("m"), &st, &err) &&
+	   st.layout.format == KRING_FORMAT_AMRB && st.h2g.size == 1 << 20 &&
+	   st.layout.region_size == 192 + (2 << 20) && !st.generation, "create AMRB");
+	unlink(file("m"));
+	args.size = 3 * PAGE;
+	ok(!kring_create(file("m"), &args, &err) && !kring_stat(file("m"), &st, &err) &&
+	   st.h2g.size == PAGE, "the smallest");
+	unlink(file("m"));
+	args.size = 2 * PAGE;
+	ok(kring_create(file("m"), &args, &err) == -EINVAL, "one less: %s", err.text);
+	args = (struct kring_create_args) { .format = KRING_FORMAT_AMRB, .name = "x" };
+	ok(kring_create(file("m"), &args, &err) == -EINVAL, "%s", err.text);
+	args = (struct kring_create_args) { .format = KRING_FORMAT_AMRB, .granule = 4096 };
+	ok(kring_create(file("m"), &args, &err) == -EINVAL, "%s", err.text);
 }
 
 static void test_names(void)
@@ -185,18 +280,10 @@ static void test_names(void)
 		h = header_good();
 		memset(h.name, 0, sizeof(h.name));
 		memcpy(h.name, cases[i].name, strlen(cases[i].name));
-		good = !kring_header_check(&h, 16 * PAGE, &l, &f);
+		good = !check(&h, 16 * PAGE, &l, &f);
 		ok(good == cases[i].good, "name %zu of %zu bytes: taken %d", i,
 		   strlen(cases[i].name), cases[i].good);
 	}
-}
-
-static const char *file(const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
 }
 
 static void test_create(void)
@@ -260,16 +347,15 @@ static void test_create(void)
 static void test_format(void)
 {
 	static _Alignas(4096) uint8_t mem[64 * 4096];
-	struct kring_header *h = (void *)mem;
 	struct kring_error err;
 	struct kring_layout l;
 	struct kring_fault f;
 
 	ok(!kring_format(mem, sizeof(mem), NULL, &err), "format memory");
-	ok(!kring_header_check(h, sizeof(mem), &l, &f) && l.h2g_size == 16 * 4096,
+	ok(!kring_header_check((void *)mem, sizeof(mem), &l, &f) && l.h2g.size == 16 * 4096,
 	   "its header is good");
 	ok(kring_format(mem, 4096, NULL, &err) == -EINVAL, "too small: %s", err.text);
-	ok(!kring_header_check(h, sizeof(mem), &l, &f), "what is refused is not written");
+	ok(!kring_header_check((void *)mem, sizeof(mem), &l, &f), "what is refused is not written");
 }
 
 static void write_at(const char *path, off_t at, const void *buf, size_t len)
@@ -392,6 +478,8 @@ int main(void)
 	must(mkdtemp(dir));
 	test_check();
 	test_names();
+	test_amrb_header();
+	test_amrb_create();
 	test_create();
 	test_format();
 	test_stat();

@@ -190,6 +190,7 @@ static void run(const struct plan *plan)
 		.header = sizeof(struct kring_frame_header),
 		.align = KRING_FRAME_ALIGN,
 		.max = plan->size / 2 - 8,
+		.send_max = plan->size / 2 - 8,
 	};
 	int producer_bell = eventfd(0, EFD_CLOEXEC);
 	int consumer_bell = eventfd(0, EFD_CLOEXEC);
@@ -321,6 +322,7 @@ static void test_barriers(bool space)
 		.header = sizeof(struct kring_frame_header),
 		.align = KRING_FRAME_ALIGN,
 		.max = 4096 / 2 - 8,
+		.send_max = 4096 / 2 - 8,
 	};
 	uint32_t i, arrivals = 0, lost = 0;
 	uint64_t jitter = 2;

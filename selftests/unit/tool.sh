@@ -176,16 +176,20 @@ result $? "and -v tells what it made"
 #
 works "stat" stat "$dir/b"
 for line in 'name *vm-1' 'uuid *[0-9a-f]\{8\}-[0-9a-f]\{4\}-4[0-9a-f]\{3\}-[0-9a-f-]\{17\}' \
-	    'version *1' 'generation *1' 'granule *65536' 'features *0x0' 'size *2097152' \
+	    'format *native, version 1' 'generation *1' 'granule *65536' 'features *0x0' 'size *2097152' \
 	    'owner *nobody' \
 	    'h2g *size 524288, head 0, tail 0, in flight 0, want_space 0, want_data 0'; do
 	grep -qx "$line" "$dir/out"
 	result $? "stat shows: $line"
 done
+works "create AMRB" create --format amrb --size 64K "$dir/amrb"
+works "stat of AMRB" stat "$dir/amrb"
+grep -qx 'format *amrb, version 4' "$dir/out" && grep -qx 'size *32960' "$dir/out"
+result $? "shows its format and size"
 works "stat --json" stat --json "$dir/b"
 keys=$(grep -o '"[a-z0-9_]*":' "$dir/out" | tr -d '":\n' )
 ring=sizeoffsetheadtailin_flightwant_spacewant_datacorrupt
-[ "$keys" = "nameuuidversiongenerationgranulefeaturesregion_sizeownerh2g${ring}g2h$ring" ]
+[ "$keys" = "formatnameuuidversiongenerationgranulefeaturesregion_sizeownerh2g${ring}g2h$ring" ]
 result $? "has all keys"
 if command -v jq >/dev/null; then
 	[ "$(jq -r '.name, .owner, .h2g.size, .g2h.corrupt' "$dir/out" | tr '\n' ' ')" = \

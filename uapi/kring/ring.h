@@ -54,7 +54,8 @@
  * @size: bytes of data, a power of two
  * @header: bytes from a frame's start to its payload; its first four are the length
  * @align: frames begin at multiples of this, a power of two
- * @max: largest payload
+ * @max: largest payload that a frame may have
+ * @send_max: largest payload that always fits, wherever the ring is: what we send
  */
 struct kring_ring {
 	__le32 *head;
@@ -66,12 +67,14 @@ struct kring_ring {
 	__u32 header;
 	__u32 align;
 	__u32 max;
+	__u32 send_max;
 };
 
 /**
  * struct kring_producer - the producing side's private state
  * @ring: geometry
- * @head: where the next frame goes; published by kring_submit()
+ * @head: where the next frame goes
+ * @submitted: the head that is published
  * @tail: the consumer's cursor as last read and checked
  * @want: bytes that the last kring_reserve() was short of, 0: it was not
  * @fault: NULL, or why this side is poisoned
@@ -79,6 +82,7 @@ struct kring_ring {
 struct kring_producer {
 	struct kring_ring ring;
 	__u32 head;
+	__u32 submitted;
 	__u32 tail;
 	__u32 want;
 	const char *fault;
@@ -87,13 +91,15 @@ struct kring_producer {
 /**
  * struct kring_consumer - the consuming side's private state
  * @ring: geometry
- * @tail: where the next frame is; published by kring_release()
+ * @tail: where the next frame is
+ * @released: the tail that is published
  * @head: the producer's cursor as last read and checked
  * @fault: NULL, or why this side is poisoned
  */
 struct kring_consumer {
 	struct kring_ring ring;
 	__u32 tail;
+	__u32 released;
 	__u32 head;
 	const char *fault;
 };
@@ -155,7 +161,9 @@ static inline int kring_producer_attach(struct kring_producer *p, const struct k
 	p->ring = *r;
 	p->want = 0;
 	p->fault = NULL;
+	/* Our own: nothing to order it with. */
 	p->head = le32_to_cpu(READ_ONCE(*r->head));
+	p->submitted = p->head;
 	p->tail = le32_to_cpu(kring_load_acquire(r->tail));	/* D' */
 	if (p->head - p->tail > r->size)
 		return kring_producer_poison(p, "head is more than the ring's size from tail");
@@ -175,7 +183,9 @@ static inline int kring_consumer_attach(struct kring_consumer *c, const struct k
 {
 	c->ring = *r;
 	c->fault = NULL;
+	/* Our own: nothing to order it with. */
 	c->tail = le32_to_cpu(READ_ONCE(*r->tail));
+	c->released = c->tail;
 	c->head = le32_to_cpu(kring_load_acquire(r->head));	/* A' */
 	if (c->head - c->tail > r->size)
 		return kring_consumer_poison(c, "head is more than the ring's size from tail");
@@ -187,13 +197,12 @@ static inline int kring_consumer_attach(struct kring_consumer *c, const struct k
 /*
  * Whether the region still shows the own cursor as it was published. It does unless the
  * region and this memory are from different moments, or the peer wrote where it must not.
- * Not between commit and submit, or advance and release.
  */
 static inline int kring_producer_check(struct kring_producer *p)
 {
 	if (p->fault)
 		return -EBADMSG;
-	if (le32_to_cpu(READ_ONCE(*p->ring.head)) != p->head)
+	if (le32_to_cpu(READ_ONCE(*p->ring.head)) != p->submitted)
 		return kring_producer_poison(p, "head in the region is not where we left it");
 	return 0;
 }
@@ -202,7 +211,7 @@ static inline int kring_consumer_check(struct kring_consumer *c)
 {
 	if (c->fault)
 		return -EBADMSG;
-	if (le32_to_cpu(READ_ONCE(*c->ring.tail)) != c->tail)
+	if (le32_to_cpu(READ_ONCE(*c->ring.tail)) != c->released)
 		return kring_consumer_poison(c, "tail in the region is not where we left it");
 	return 0;
 }
@@ -231,7 +240,7 @@ static inline int kring_load_head(struct kring_consumer *c)
 /**
  * kring_reserve() - find room for a frame
  * @p: producer
- * @len: bytes of payload, 1 to kring_ring.max
+ * @len: bytes of payload, 1 to kring_ring.send_max
  * @f: where to write the payload; @f->len may be lowered before kring_commit()
  *
  * Return: 0, -EAGAIN: there is no room yet (kring_want_space() before sleeping),
@@ -249,7 +258,7 @@ static inline int kring_reserve(struct kring_producer *p, __u32 len, struct krin
 		return -EBADMSG;
 	if (!len)
 		return -EINVAL;
-	if (len > r->max)
+	if (len > r->send_max)
 		return -EMSGSIZE;
 
 	need = kring_frame_size(r, len);
@@ -285,7 +294,7 @@ static inline void kring_commit(struct kring_producer *p, const struct kring_fra
 
 	/* Too close to the end for a length means "skip" without one. */
 	if (f->cursor != p->head && r->size - pos >= r->header)
-		kring_store_len(r->data + pos, 0);
+		memset(r->data + pos, 0, r->header);
 	memset(f->payload - r->header, 0, r->header);
 	kring_store_len(f->payload - r->header, f->len);
 	p->head = f->cursor + kring_frame_size(r, f->len);
@@ -301,6 +310,7 @@ static inline bool kring_submit(struct kring_producer *p)
 {
 	const struct kring_ring *r = &p->ring;
 
+	p->submitted = p->head;
 	kring_store_release(r->head, cpu_to_le32(p->head));	/* A */
 	if (!r->want_data)
 		return true;
@@ -312,6 +322,8 @@ static inline bool kring_submit(struct kring_producer *p)
  * kring_peek() - find the next frame
  * @c: consumer
  * @f: the frame; its bytes stay until kring_release(), but the producer may change them
+ *
+ * A skip with nothing behind it yet is advanced over: see kring_unreleased().
  *
  * Return: 0, -EAGAIN: there is none yet (kring_want_data() before sleeping), -EBADMSG:
  * poisoned.
@@ -349,9 +361,7 @@ static inline int kring_peek(struct kring_consumer *c, struct kring_frame *f)
 			return kring_consumer_poison(c, "head is inside a skip");
 		avail -= to_end;
 		if (!avail) {
-			/* A skip alone: done with it, or the producer might lack its room. */
 			c->tail += to_end;
-			kring_store_release(r->tail, cpu_to_le32(c->tail));	/* D */
 			return -EAGAIN;
 		}
 		if (avail < r->header)
@@ -396,6 +406,7 @@ static inline bool kring_release(struct kring_consumer *c)
 	const struct kring_ring *r = &c->ring;
 	__u32 want;
 
+	c->released = c->tail;
 	kring_store_release(r->tail, cpu_to_le32(c->tail));	/* D */
 	if (!r->want_space)
 		return true;
@@ -403,6 +414,29 @@ static inline bool kring_release(struct kring_consumer *c)
 	want = le32_to_cpu(READ_ONCE(*r->want_space));
 	/* c->head may be old, and more seem free than is: one kick too early, not too few. */
 	return want && r->size - (c->head - c->tail) >= want;
+}
+
+/**
+ * kring_unsubmitted() - whether there are committed frames to publish
+ * @p: producer
+ *
+ * Ask before sleeping, and kring_submit(): they may be what the consumer sleeps for.
+ */
+static inline bool kring_unsubmitted(const struct kring_producer *p)
+{
+	return p->head != p->submitted;
+}
+
+/**
+ * kring_unreleased() - whether there is room to give back
+ * @c: consumer
+ *
+ * Ask before sleeping, and kring_release(): the producer may sleep for that room. Ours never
+ * publishes a skip alone, another may.
+ */
+static inline bool kring_unreleased(const struct kring_consumer *c)
+{
+	return c->tail != c->released;
 }
 
 /**

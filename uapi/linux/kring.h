@@ -2,10 +2,10 @@
 /*
  * kring: what host and guest, and guest kernel and guest programs, agree on.
  *
- * The region format (struct kring_header and the pages it points to) is shared by
- * host and guest through memory; the ioctls are the guest kernel's. All words in the
- * region are little-endian. The ring algorithm that works on it is <kring/ring.h>,
- * the check of a header <kring/region.h>.
+ * The region's format, native (struct kring_header and the pages it points to) or AMRB, is
+ * shared by host and guest through memory; the ioctls are the guest kernel's. All words in
+ * the region are little-endian. The ring algorithm that works on it is <kring/ring.h>, the
+ * check of a header <kring/region.h>.
  */
 #ifndef _UAPI_LINUX_KRING_H
 #define _UAPI_LINUX_KRING_H
@@ -125,6 +125,61 @@ struct kring_frame_header {
 
 #define KRING_FRAME_ALIGN	8
 
+/*
+ * AMRB version 4: the format of Kalahari's ring, for a host or a guest that has that.
+ *
+ *	0	struct kring_amrb_header
+ *	192	data of h2g, N bytes
+ *	192 + N	data of g2h, N bytes
+ *
+ * A frame is a __le32 length and that many bytes, 1 to 16 MiB, at any address. A length of
+ * 0, or fewer than four bytes left: the next frame is at the start of the data. There are no
+ * want fields, so each publish kicks; and no name, generation or uuid.
+ */
+#define KRING_AMRB_MAGIC	0x414d5242U	/* "AMRB" */
+#define KRING_AMRB_VERSION	4
+#define KRING_AMRB_READY	0x52454144U	/* "READ" */
+#define KRING_AMRB_FRAME_MAX	0x1000000U
+
+/* What a region is called that has no name: its doorbell is the port kring.amrb. */
+#define KRING_AMRB_NAME		"amrb"
+
+/**
+ * struct kring_amrb_cursors - of one ring
+ * @head: bytes produced, free-running
+ * @reserved1: not looked at
+ * @tail: bytes consumed, free-running
+ * @reserved2: not looked at
+ */
+struct kring_amrb_cursors {
+	__le32 head;
+	__u8 reserved1[28];
+	__le32 tail;
+	__u8 reserved2[28];
+};
+
+/**
+ * struct kring_amrb_header - the start of a region in AMRB format
+ * @state: KRING_AMRB_READY once all else is valid
+ * @magic: KRING_AMRB_MAGIC
+ * @version: KRING_AMRB_VERSION
+ * @data_size: bytes of data of each ring, a power of two
+ * @total_size: sizeof(struct kring_amrb_header) + 2 * @data_size
+ * @reserved: not looked at
+ * @h2g: cursors of the host-to-guest ring
+ * @g2h: cursors of the guest-to-host ring
+ */
+struct kring_amrb_header {
+	__le32 state;
+	__le32 magic;
+	__le32 version;
+	__le32 data_size;
+	__le64 total_size;
+	__u8 reserved[40];
+	struct kring_amrb_cursors h2g;
+	struct kring_amrb_cursors g2h;
+};
+
 /* Each offset is part of the format. */
 #define KRING_ASSERT_OFFSET(type, member, at) \
 	static_assert(__builtin_offsetof(struct type, member) == (at), #type "." #member)
@@ -155,6 +210,17 @@ KRING_ASSERT_SIZE(kring_consumer_page, 8);
 KRING_ASSERT_OFFSET(kring_frame_header, len, 0);
 KRING_ASSERT_OFFSET(kring_frame_header, reserved, 4);
 KRING_ASSERT_SIZE(kring_frame_header, 8);
+KRING_ASSERT_OFFSET(kring_amrb_cursors, head, 0);
+KRING_ASSERT_OFFSET(kring_amrb_cursors, tail, 32);
+KRING_ASSERT_SIZE(kring_amrb_cursors, 64);
+KRING_ASSERT_OFFSET(kring_amrb_header, state, 0);
+KRING_ASSERT_OFFSET(kring_amrb_header, magic, 4);
+KRING_ASSERT_OFFSET(kring_amrb_header, version, 8);
+KRING_ASSERT_OFFSET(kring_amrb_header, data_size, 12);
+KRING_ASSERT_OFFSET(kring_amrb_header, total_size, 16);
+KRING_ASSERT_OFFSET(kring_amrb_header, h2g, 64);
+KRING_ASSERT_OFFSET(kring_amrb_header, g2h, 128);
+KRING_ASSERT_SIZE(kring_amrb_header, 192);
 
 /*
  * /dev/kring
@@ -183,14 +249,14 @@ KRING_ASSERT_SIZE(kring_frame_header, 8);
 
 /**
  * struct kring_info - answer of KRING_IOC_INFO
- * @generation: as in the header now
+ * @generation: as in the header now; 0 where the format has none
  * @h2g_size: bytes of data of the host-to-guest ring
  * @g2h_size: bytes of data of the guest-to-host ring
  * @h2g_frame_max: the largest payload that read() can return
  * @g2h_frame_max: the largest payload that write() takes
  * @flags: KRING_INFO_*
  * @reserved: 0
- * @uuid: as in the header now
+ * @uuid: as in the header now; 0 where the format has none
  * @name: of the region, NUL-terminated
  */
 struct kring_info {

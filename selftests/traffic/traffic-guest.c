@@ -110,7 +110,7 @@ static int receive_all(int fd, const struct options *o)
 
 static int echo_all(int fd, const struct options *o)
 {
-	uint8_t buf[PATTERN_MAX];
+	static uint8_t buf[1 << 20];
 	uint64_t i;
 	ssize_t n = 0;
 

@@ -88,10 +88,11 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest frames kdev sleepers waiters)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest frames hammer kdev sleepers waiters)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/tests/frames: $(BUILD)/obj/selftests/device/frames.o
+$(BUILD)/tests/hammer: $(BUILD)/obj/selftests/device/hammer.o
 $(BUILD)/tests/kdev: $(BUILD)/obj/selftests/device/kdev.o
 $(BUILD)/tests/sleepers: $(BUILD)/obj/selftests/device/sleepers.o
 $(BUILD)/tests/waiters: $(BUILD)/obj/selftests/device/waiters.o

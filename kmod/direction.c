@@ -79,7 +79,8 @@ int kring_direction_poison(struct kring_instance *inst, struct kring_direction *
 {
 	if (!d->poisoned) {
 		d->poisoned = true;
-		dev_err(&inst->dev, "%s is poisoned: %s\n", d->name, fault);
+		/* As often as the guest resets what the host spoils again. */
+		dev_err_ratelimited(&inst->dev, "%s is poisoned: %s\n", d->name, fault);
 		wake_up_all(&d->wait);
 	}
 	return -EBADMSG;

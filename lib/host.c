@@ -252,8 +252,10 @@ int kring_host_sendv(struct kring_host *host, const struct iovec *iov, int count
 	if (err)
 		return err;
 	to = frame.payload;
+	/* An empty place may have no address at all. */
 	for (i = 0; i < count; i++)
-		to = mempcpy(to, iov[i].iov_base, iov[i].iov_len);
+		if (iov[i].iov_len)
+			to = mempcpy(to, iov[i].iov_base, iov[i].iov_len);
 	kring_host_commit(host, &frame);
 	kring_host_submit(host);
 	return 0;
@@ -335,6 +337,8 @@ ssize_t kring_host_recvv(struct kring_host *host, const struct iovec *iov, int c
 	left = frame.len;
 	for (i = 0; left; i++) {
 		n = iov[i].iov_len < left ? iov[i].iov_len : left;
+		if (!n)
+			continue;
 		memcpy(iov[i].iov_base, from, n);
 		from += n;
 		left -= n;

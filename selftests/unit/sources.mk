@@ -2,6 +2,7 @@
 # Each of UNIT_TESTS and UNIT_HELPERS is a program of its own, linked with libkring and
 # -pthread. UNIT_SCRIPTS want KRING and FAKE_GUEST in the environment.
 UNIT_TESTS := \
+	selftests/unit/batch.c \
 	selftests/unit/host.c \
 	selftests/unit/region.c \
 	selftests/unit/ring.c \

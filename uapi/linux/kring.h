@@ -271,6 +271,15 @@ struct kring_info {
 	__u8 name[KRING_NAME_LEN];
 };
 
+KRING_ASSERT_OFFSET(kring_info, generation, 0);
+KRING_ASSERT_OFFSET(kring_info, h2g_size, 8);
+KRING_ASSERT_OFFSET(kring_info, g2h_size, 12);
+KRING_ASSERT_OFFSET(kring_info, h2g_frame_max, 16);
+KRING_ASSERT_OFFSET(kring_info, g2h_frame_max, 20);
+KRING_ASSERT_OFFSET(kring_info, flags, 24);
+KRING_ASSERT_OFFSET(kring_info, reserved, 28);
+KRING_ASSERT_OFFSET(kring_info, uuid, 32);
+KRING_ASSERT_OFFSET(kring_info, name, 48);
 KRING_ASSERT_SIZE(kring_info, 80);
 
 #define KRING_IOC_MAGIC		0xd7

@@ -17,6 +17,8 @@
 
 #include <linux/kring.h>
 
+#include <tap.h>
+
 #define ERRORS	256
 
 static int fd;
@@ -81,7 +83,7 @@ static struct count counts[] = {
 	{ .name = "info", .act = act_info },
 };
 
-#define ACTS	(sizeof(counts) / sizeof(counts[0]))
+#define ACTS	ARRAY_SIZE(counts)
 
 static void *run(void *arg)
 {

@@ -168,6 +168,99 @@ static void test_check(void)
 	code = check(&h, sizeof(h) - 1, &l, &f);
 	ok(code == -EINVAL && !strcmp(f.field, "region_size") && f.value == sizeof(h) - 1,
 	   "119 bytes: %s", f.why);
+	code = check(&h, sizeof(union kring_any_header) - 1, &l, &f);
+	ok(code == -EINVAL && strstr(f.why, "too small even for a header"),
+	   "less than the longest header: %s", f.why);
+}
+
+/* What READY says counts only when it was seen before the rest was read. */
+static void test_settle(void)
+{
+	union kring_any_header before = { .native = header_good() };
+	union kring_any_header h = { .native = header_good() };
+	struct kring_layout l;
+	struct kring_fault f;
+
+	kring_header_settle(&h, &before);
+	ok(!kring_header_check(&h, 16 * PAGE, &l, &f), "READY at both looks is READY");
+	before.native.state = cpu_to_le32(KRING_STATE_INIT);
+	kring_header_settle(&h, &before);
+	ok(kring_header_check(&h, 16 * PAGE, &l, &f) == -EAGAIN, "READY at the second is not");
+
+	memset(&h, 0, sizeof(h));
+	h.amrb.state = cpu_to_le32(KRING_AMRB_READY);
+	h.amrb.magic = cpu_to_le32(KRING_AMRB_MAGIC);
+	h.amrb.version = cpu_to_le32(KRING_AMRB_VERSION);
+	h.amrb.data_size = cpu_to_le32(4096);
+	h.amrb.total_size = cpu_to_le64(192 + 2 * 4096);
+	before = h;
+	kring_header_settle(&h, &before);
+	ok(!kring_header_check(&h, 16 * PAGE, &l, &f), "AMRB: READY at both looks is READY");
+	before.amrb.state = 0;
+	kring_header_settle(&h, &before);
+	ok(kring_header_check(&h, 16 * PAGE, &l, &f) == -EAGAIN,
+	   "AMRB: READY at the second is not");
+
+	/* In AMRB the state is where a native header has its magic. */
+	h.native = header_good();
+	before.native = header_good();
+	h.native.magic = cpu_to_le32(0x474e0000);
+	before.native.state = 0;
+	kring_header_settle(&h, &before);
+	ok(kring_header_check(&h, 16 * PAGE, &l, &f) == -ENODEV, "two looks are not mixed");
+}
+
+/* From a header to the two rings that the verbs get. */
+static void test_geometry(void)
+{
+	static const struct {
+		uint32_t size;
+		uint32_t max;
+		uint32_t send_max;
+	} cases[] = {
+		{ 16, 12, 4 },
+		{ 4096, 4092, 2044 },
+		{ 1 << 24, (1 << 24) - 4, (1 << 23) - 4 },
+		{ 1 << 25, 1 << 24, (1 << 24) - 4 },
+		{ 1 << 26, 1 << 24, 1 << 24 },
+		{ 1 << 30, 1 << 24, 1 << 24 },
+	};
+	/* Nothing is there: it is only counted from. */
+	uint8_t *base = (uint8_t *)0x100000;
+	struct kring_header native = header_good();
+	union kring_any_header h = { 0 };
+	struct kring_ring h2g, g2h;
+	struct kring_layout l;
+	struct kring_fault f;
+	size_t i;
+
+	must(!check(&native, 16 * PAGE, &l, &f));
+	kring_layout_rings(&l, base, &h2g, &g2h);
+	ok((uint8_t *)h2g.head == base + PAGE && (uint8_t *)h2g.want_space == base + PAGE + 4 &&
+	   (uint8_t *)h2g.tail == base + 2 * PAGE &&
+	   (uint8_t *)h2g.want_data == base + 2 * PAGE + 4 && h2g.data == base + 3 * PAGE &&
+	   h2g.size == PAGE, "native: where h2g is");
+	ok((uint8_t *)g2h.head == base + 4 * PAGE && (uint8_t *)g2h.tail == base + 5 * PAGE &&
+	   g2h.data == base + 6 * PAGE && g2h.size == 4 * PAGE, "native: where g2h is");
+	ok(h2g.header == 8 && h2g.align == 8 && h2g.max == PAGE / 2 - 8 &&
+	   h2g.send_max == h2g.max && g2h.max == 2 * PAGE - 8, "native: its frames");
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		h.amrb.state = cpu_to_le32(KRING_AMRB_READY);
+		h.amrb.magic = cpu_to_le32(KRING_AMRB_MAGIC);
+		h.amrb.version = cpu_to_le32(KRING_AMRB_VERSION);
+		h.amrb.data_size = cpu_to_le32(cases[i].size);
+		h.amrb.total_size = cpu_to_le64(192 + 2ULL * cases[i].size);
+		must(!kring_header_check(&h, 1ULL << 32, &l, &f));
+		kring_layout_rings(&l, base, &h2g, &g2h);
+		ok((uint8_t *)h2g.head == base + 64 && (uint8_t *)g2h.tail == base + 160 &&
+		   g2h.data == base + 192 + cases[i].size && !h2g.want_data && !g2h.want_space &&
+		   h2g.header == 4 && h2g.align == 1, "AMRB, %u bytes: where its rings are",
+		   cases[i].size);
+		ok(h2g.max == cases[i].max && g2h.send_max == cases[i].send_max,
+		   "AMRB, %u bytes: frames of %u, and %u are sent", cases[i].size, h2g.max,
+		   g2h.send_max);
+	}
 }
 
 static const char *file(const char *name)
@@ -198,6 +291,7 @@ static void test_amrb_header(void)
 		{ 12, 1U << 31, -EINVAL, "data_size", "more than 1 GiB" },
 		{ 12, 8192, -EINVAL, "total_size", "not 192" },
 		{ 16, 192 + 2 * 4096 + 1, -EINVAL, "total_size", "not 192" },
+		{ 20, 1, -EINVAL, "total_size", "not 192" },
 		{ 24, 0xffffffff, 0, NULL, NULL },
 	};
 	const struct kring_amrb_header good = {
@@ -477,6 +571,8 @@ int main(void)
 
 	must(mkdtemp(dir));
 	test_check();
+	test_settle();
+	test_geometry();
 	test_names();
 	test_amrb_header();
 	test_amrb_create();

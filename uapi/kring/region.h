@@ -258,7 +258,7 @@ static inline void kring_header_settle(union kring_any_header *h,
 {
 	if (le32_to_cpu(h->native.magic) == KRING_MAGIC)
 		h->native.state = before->native.state;
-	else
+	else if (le32_to_cpu(h->amrb.magic) == KRING_AMRB_MAGIC)
 		h->amrb.state = before->amrb.state;
 }
 

@@ -129,10 +129,11 @@ bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction 
 	/* Who sleeps was in the queue before it took the lock to announce that. */
 	if (!waitqueue_active(&d->wait))
 		return false;
-	if (ready) {
+	/* A new generation is to be told of as well, and compared with. */
+	if (ready || kring_region_generation(&inst->region) != d->generation) {
 		if (!READ_ONCE(d->woken))
 			atomic64_inc(&inst->wakeups_rescued);
-		kring_direction_wake(d, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
+		kring_direction_wake(d, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLPRI);
 	}
 	return true;
 }

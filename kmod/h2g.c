@@ -18,25 +18,31 @@ static void kring_h2g_check_generation(struct kring_instance *inst)
 	kring_consumer_check(&inst->consumer);
 }
 
-/* The next frame, or -EAGAIN with want_data announced. */
+/*
+ * The next frame, or -EAGAIN with want_data announced, and all room given back.
+ *
+ * A host may publish a skip alone, again and again. What it publishes after the announcement
+ * it kicks for, so we need not look for ever.
+ */
 static int kring_h2g_peek(struct kring_instance *inst, struct kring_frame *frame)
 {
 	struct kring_direction *d = &inst->h2g;
 	struct kring_consumer *c = &inst->consumer;
+	int looks = 3;
 	int err;
 
 	kring_h2g_check_generation(inst);
-	err = kring_peek(c, frame);
-	if (err == -EAGAIN) {
+	for (;;) {
+		err = kring_peek(c, frame);
+		if (err != -EAGAIN)
+			break;
 		if (kring_unreleased(c))
 			kring_instance_publish(inst, kring_release(c));
 		kring_direction_wait(inst, d);
-		if (kring_want_data(c))
-			err = kring_peek(c, frame);
+		if (!kring_want_data(c) || !--looks)
+			break;
 	}
-	if (err == -EBADMSG)
-		return kring_direction_poison(inst, d, c->fault);
-	return err;
+	return err == -EBADMSG ? kring_direction_poison(inst, d, c->fault) : err;
 }
 
 /* The state that the last guest driver left, or the host made. */

@@ -137,8 +137,11 @@ static void kring_vport_kick(struct kring_doorbell *db)
 			if (!virtqueue_enable_cb(v->tx))
 				kring_vport_reclaim(v);
 		}
-		if (!v->in_flight)
-			notify = kring_vport_send(v);
+		/*
+		 * A VMM may forget over a restore that it was notified of the byte that is in
+		 * flight. Then no kick would ever pass again, if riding on it were all.
+		 */
+		notify = v->in_flight || kring_vport_send(v);
 	}
 	spin_unlock_irqrestore(&v->lock, flags);
 
@@ -306,6 +309,8 @@ static void kring_vport_heard(struct kring_vport *v, const u8 *message, size_t l
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		/* The host's end came or went: a kick, and we answer with one. */
 		if (port == v->port && v->state == KRING_VPORT_OURS) {
+			/* The interrupt for a kick before it may be lost with a restore. */
+			kring_vport_rx_done(v->rx);
 			kring_registry_ring(&v->doorbell);
 			kring_vport_kick(&v->doorbell);
 		}

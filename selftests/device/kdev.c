@@ -4,8 +4,8 @@
  *
  *	kdev r|w|rw CALL...
  *
- * CALL is read, write, poll, info, reset, or pause (a second). Prints a line for each: what
- * it returned, or the errno's name. Nothing blocks.
+ * CALL is read, write, poll, info, reset, pause (a second), or wait (for POLLPRI). Prints a
+ * line for each: what it returned, or the errno's name. Nothing but wait blocks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,11 @@
 
 #include <linux/kring.h>
 
-static void do_poll(int fd)
+static void do_poll(int fd, short events, int timeout)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI };
+	struct pollfd p = { .fd = fd, .events = events };
 
-	poll(&p, 1, 0);
+	poll(&p, 1, timeout);
 	printf("poll:%s%s%s%s%s\n", p.revents & POLLIN ? " IN" : "",
 	       p.revents & POLLOUT ? " OUT" : "", p.revents & POLLPRI ? " PRI" : "",
 	       p.revents & POLLERR ? " ERR" : "", p.revents & POLLHUP ? " HUP" : "");
@@ -45,7 +45,11 @@ static int do_call(int fd, const char *call)
 	long ret;
 
 	if (!strcmp(call, "poll")) {
-		do_poll(fd);
+		do_poll(fd, POLLIN | POLLOUT | POLLPRI, 0);
+		return 0;
+	}
+	if (!strcmp(call, "wait")) {
+		do_poll(fd, POLLPRI, -1);
 		return 0;
 	}
 	if (!strcmp(call, "info")) {

@@ -81,6 +81,19 @@ class End:
         self.kick()
         return True
 
+    def skip(self) -> None:
+        """A skip alone: the ring's end is left out, and nothing follows yet."""
+        head = self._cursor(self._out, 0)
+        left = self.size - head % self.size
+        if left >= 4:
+            struct.pack_into('<I', self._map, self._data[self._out] + head % self.size, 0)
+        self._set_cursor(self._out, 0, head + left)
+        self.kick()
+
+    def taken(self) -> bool:
+        """Whether the other end has given all room back."""
+        return self._cursor(self._out, 0) == self._cursor(self._out, 32)
+
     def receive(self) -> bytes | None:
         head, tail = self._cursor(self._in, 0), self._cursor(self._in, 32)
         base = self._data[self._in]

@@ -54,6 +54,13 @@ def check_guest(tap, vm, path: str, port, rng) -> None:
         problem = exchange(host, lengths, rng)
         tap.ok(not problem, f'guest: {name}', problem)
         tap.equal(program.wait(20), 0, f'guest: {name}: all of them')
+
+    reader = vm.spawn('head -c 1 /dev/kring')
+    vm.run('sleep 0.3')
+    host.skip()
+    vm.run('sleep 0.5')
+    tap.ok(host.taken(), 'guest: a reader that sleeps gives the room of a skip alone back')
+    reader.kill(9)
     host.close()
 
 

@@ -81,6 +81,16 @@ def check_generation(tap, vm, r: Region) -> None:
               'a new generation: EPOLLPRI until KRING_IOC_INFO has told of it')
 
 
+def check_generation_unkicked(tap, vm, r: Region) -> None:
+    """The host that changed it died before it could kick: the timer finds out."""
+    generation = r.get(GENERATION, '<Q')
+    program = vm.spawn('kdev r wait')
+    vm.run('sleep 0.3')
+    r.put(GENERATION, generation + 1, '<Q')
+    program.wait(5)
+    tap.equal(program.output(), 'poll: PRI\n', 'a new generation wakes who sleeps, without a kick')
+
+
 def check_other_moment(tap, vm, r: Region) -> None:
     """A restore with a region that is not of the same moment as the guest's memory."""
     tail = r.get(r.h2g + PAGE)
@@ -101,6 +111,7 @@ def check_host_end(tap, vm, region) -> None:
     check_wild_length(tap, vm, r)
     check_wild_tail(tap, vm, r)
     check_generation(tap, vm, r)
+    check_generation_unkicked(tap, vm, r)
     check_other_moment(tap, vm, r)
 
 

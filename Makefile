@@ -41,8 +41,8 @@ clean: ## Remove build/
 #
 # What the targets need of the system
 #
-.PHONY: deps-build deps-demo deps-check
-deps-build deps-demo deps-check:
+.PHONY: deps-build deps-demo deps-check deps-fuzz deps-proof
+deps-build deps-demo deps-check deps-fuzz deps-proof:
 	@selftests/setup $(@:deps-%=%)
 
 #
@@ -117,7 +117,18 @@ $(UNIT_SANITIZED): $(BUILD)/unit/%-sanitized: selftests/unit/%.c $(UNIT_DEPS)
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(SANITIZE) -pthread -o $@ $< $(LIB_SRCS)
 
-UNIT := $(UNIT_PLAIN) $(UNIT_SANITIZED)
+# Two threads over one ring, for the orders that x86 keeps by itself.
+$(BUILD)/unit/exchange-tsan: selftests/fuzz/exchange.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) -fsanitize=thread -pthread -o $@ $<
+
+# Every state of a small ring, whatever the peer does between any two loads.
+$(BUILD)/unit/exhaustive: selftests/proof/exhaustive.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) $(SANITIZE) -o $@ $<
+
+UNIT := $(UNIT_PLAIN) $(UNIT_SANITIZED) $(BUILD)/unit/exchange-tsan $(BUILD)/unit/exhaustive
+PROOFS := selftests/proof/cocci selftests/model/run selftests/litmus/run
 VM_TESTS := $(sort $(wildcard selftests/vm/test_*.py))
 RUN := KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) KRING=$(TOP)/$(BUILD)/kring \
        FAKE_GUEST=$(TOP)/$(BUILD)/unit/fake_guest selftests/run
@@ -126,9 +137,34 @@ RUN := KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) KRING=$(TOP)/$(B
 unit: $(UNIT) $(BUILD)/unit/fake_guest tools ## Run the tests that need no VM
 	$(RUN) $(UNIT) $(UNIT_SCRIPTS)
 
+.PHONY: model
+model: ## Check the model of kicks in all its configurations
+	@$(MAKE) -s deps-proof
+	selftests/model/run full
+
+.PHONY: litmus
+litmus: ## Run the litmus tests of the barriers, where herd7 is installed
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/litmus/run
+
 .PHONY: vm
 vm: module tools tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
 	$(RUN) $(if $(K),-k $(K)) $(VM_TESTS)
+
+# Longer than a check should take.
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: ## Fuzz header, consumer and producer, SECONDS=60 each; and find planted bugs
+	@$(MAKE) -s deps-fuzz
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run $(SECONDS)
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run --planted
+
+.PHONY: mutants
+mutants: ## Break the headers in one place after the other, and see the tests notice
+	selftests/mutants/run
+
+.PHONY: coverage
+coverage: ## Lines and branches of the headers and the library that the unit tests reach
+	selftests/mutants/coverage
 
 .PHONY: style
 style: ## Run the style and static checks
@@ -143,7 +179,7 @@ check: ## Run all tests; sets up what they need
 
 .PHONY: check-all
 check-all: all $(UNIT) $(BUILD)/unit/fake_guest
-	@$(RUN) selftests/style $(UNIT) $(UNIT_SCRIPTS) $(VM_TESTS)
+	@$(RUN) selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(VM_TESTS)
 
 .PHONY: demo
 demo: ## Show the main job on a real VM; sets up what it needs

@@ -290,6 +290,8 @@ uint32_t kring_host_pending(struct kring_host *host);
  * kring_host_flush() - find out whether the guest has taken all that was sent
  * @host: handle
  *
+ * Ask last before sleeping: sending another frame takes the announcement back.
+ *
  * Return: 0: it has, -EAGAIN: not yet, and kring_host_fd() is readable when it has, or
  * -EBADMSG.
  */

@@ -34,6 +34,14 @@ static unsigned int fence;
 
 #undef kring_mb
 #define kring_mb() ((void)__atomic_fetch_add(&fence, 0, __ATOMIC_SEQ_CST))
+
+const char *__tsan_default_options(void);
+
+/* One report says it, and thousands say no more. */
+const char *__tsan_default_options(void)
+{
+	return "halt_on_error=1";
+}
 #endif
 
 #include <kring/region.h>
@@ -45,6 +53,9 @@ static unsigned int fence;
 #define GRANULE		4096
 #define SIZE		4096
 #define SPINS		64
+
+/* So often somebody else takes over a side, and finds all in the region. */
+#define TAKEOVER	256
 
 /* What frames are cut from: each byte is another, so a frame from elsewhere is seen. */
 static uint8_t text[4 * SIZE];
@@ -130,6 +141,8 @@ static void *produce(void *arg)
 		kring_commit(&p, &f);
 		if (!random_below(&dice, 4))
 			kick(s, kring_submit(&p));
+		if (!kring_unsubmitted(&p) && !random_below(&dice, TAKEOVER))
+			must(!kring_producer_attach(&p, &s->ring));
 	}
 	kick(s, kring_submit(&p));
 	return NULL;
@@ -178,6 +191,8 @@ static void *consume(void *arg)
 		kring_advance(&c, &f);
 		if (!random_below(&dice, 4))
 			kick(s, kring_release(&c));
+		if (!kring_unreleased(&c) && !random_below(&dice, TAKEOVER))
+			must(!kring_consumer_attach(&c, &s->ring));
 	}
 	kick(s, kring_release(&c));
 	return NULL;

@@ -98,7 +98,7 @@ static uint32_t own_want;
 /* With what a byte of an honest ring's words is kept. */
 static uint32_t words[4];
 
-/* Fewer lengths for what comes behind the first verb. */
+/* Fewer values for what comes behind the first verb. */
 static bool brief;
 
 static _Noreturn void broken(int line, const char *what)
@@ -152,8 +152,12 @@ static bool next_schedule(void)
 static uint32_t any_distance(void)
 {
 	const uint32_t wild[] = { ring.size + 1, 2 * ring.size, 0x80000000, -ring.size, -1U };
-	uint32_t pick = choose(ring.size + 1 + ARRAY_SIZE(wild));
+	const uint32_t few[] = { 0, ring.align, ring.size / 2, ring.size, ring.size + 1 };
+	uint32_t pick;
 
+	if (brief)
+		return few[choose(ARRAY_SIZE(few))];
+	pick = choose(ring.size + 1 + ARRAY_SIZE(wild));
 	return pick <= ring.size ? pick : wild[pick - ring.size - 1];
 }
 
@@ -683,13 +687,13 @@ static void producer(void)
 		f.len = lower[choose(f.len > 1 ? 3 : 1)];
 		commit(&f);
 	}
-	if (p.fault)
+	if (p.fault || !len || len > ring.send_max)
 		return;
 	if (choose(2))
 		submit();
 	switch (choose(3)) {
 	case 0:
-		if (reserve(any_length(), &f))
+		if (reserve(choose(2) ? ring.send_max : 1, &f))
 			commit(&f);
 		if (!p.fault)
 			submit();
@@ -721,7 +725,7 @@ static void both(void)
 	memset(ring.data, choose(2) ? 0 : 0xff, ring.size);
 	holds(!kring_producer_attach(&p, &ring) && !kring_consumer_attach(&c, &ring));
 	for (n = 0; n < ARRAY_SIZE(len); n++) {
-		len[n] = 1 + choose(ring.send_max);
+		len[n] = n < 2 ? 1 + choose(ring.send_max) : choose(2) ? ring.send_max : 1;
 		err = kring_reserve(&p, len[n], &f);
 		holds(!err || err == -EAGAIN);
 		holds(!err || n);

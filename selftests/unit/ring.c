@@ -145,6 +145,9 @@ static void test_bytes(void)
 	kring_commit(&p, &f);
 	kring_submit(&p);
 	ok(!memcmp(mem.data, frame, 11), "a frame is le32 len, le32 0, payload");
+	kring_store_len(mem.data + 1, 0x84030201);
+	ok(!memcmp(mem.data + 1, "\1\2\3\x84", 4) && kring_load_len(mem.data + 1) == 0x84030201,
+	   "a length has four bytes, the lowest first, at any address");
 
 	/* 40 bytes before the end, a frame of 48 in all: a skip, and the frame at the start */
 	ring_new(SIZE - 40);
@@ -190,7 +193,9 @@ static void test_full(void)
 	ok(kring_writable(&p), "one frame released makes it writable");
 	ok(!send_frame(8, n), "and there is room for one");
 	ok(send_frame(8, n) == -EAGAIN, "and not for two");
-	for (n = 1; n < (int)SIZE / 16 + 1; n++)
+	must(!recv_frame(8, 1));
+	ok(!send_frame(8, n + 1), "nor need it be asked first");
+	for (n = 2; n < (int)SIZE / 16 + 2; n++)
 		must(!recv_frame(8, n));
 	ok(kring_peek(&c, &f) == -EAGAIN, "all are received, in order");
 }
@@ -313,6 +318,7 @@ static void test_consumer_faults(void)
 		{ SIZE - 8, SIZE, 1, 0, "frame straddles the end of the ring" },
 		{ 0, 16, 9, 0, "frame goes beyond head" },
 		{ 0, 8, 1, 0, "frame goes beyond head" },
+		{ 0, 9, 1, 0, "frame goes beyond head" },
 		{ SIZE - 8, 24, 0, 9, "frame goes beyond head" },
 	};
 	size_t i;
@@ -330,6 +336,13 @@ static void test_consumer_faults(void)
 	ring_new(0);
 	mem.consumer.tail = cpu_to_le32(8);
 	ok(kring_consumer_check(&c) == -EBADMSG, "consumer: %s", c.fault);
+
+	ring_new(0);
+	mem.producer.head = cpu_to_le32(SIZE + 8);
+	ok(kring_readable(&c) && c.fault, "an error that nobody has been told yet is readable");
+	ring_new(0);
+	mem.producer.head = cpu_to_le32(SIZE + 8);
+	ok(kring_want_data(&c) && c.fault, "and no consumer sleeps over it");
 }
 
 static void test_producer_faults(void)
@@ -353,6 +366,14 @@ static void test_producer_faults(void)
 		n++;
 	mem.consumer.tail = cpu_to_le32(le32_to_cpu(mem.producer.head) - SIZE - 8);
 	ok(kring_reserve(&p, 100, &f) == -EBADMSG, "tail too far behind: %s", p.fault);
+
+	ring_new(0);
+	while (!send_frame(100, n))
+		n++;
+	mem.consumer.tail = cpu_to_le32(le32_to_cpu(mem.producer.head) + 8);
+	ok(kring_writable(&p) && p.fault, "an error that nobody has been told yet is writable");
+	mem.consumer.tail = cpu_to_le32(p.tail);
+	ok(kring_writable(&p), "and so is one whose cause is gone, in a ring as full as before");
 
 	ring_new(0);
 	mem.producer.head = cpu_to_le32(8);
@@ -432,6 +453,16 @@ static void test_want_space(void)
 	must(!take(56, 4));
 	ok(!kring_release(&c), "no kick for a producer that is awake");
 
+	/* Asked before any frame was refused: for the smallest, wherever it would lie. */
+	ring_new(0);
+	for (n = 0; n < (int)SIZE / 16 - 1; n++)
+		must(!send_frame(8, n));
+	ok(!p.want && !kring_writable(&p), "16 bytes free are not room for any frame");
+	ok(!kring_want_space(&p) && le32_to_cpu(mem.producer.want_space) == 32,
+	   "32 bytes are wanted for that");
+	must(!take(8, 0));
+	ok(kring_release(&c) && kring_writable(&p), "and a kick comes at 32 bytes, not later");
+
 	/* A frame that needs a skip waits for the skip's room, too. */
 	ring_new(SIZE - 64);
 	must(!send_frame(56, 0));
@@ -471,6 +502,7 @@ static void test_unaligned(void)
 		geometry.send_max = SIZE / 2 - 4;
 		must(!kring_producer_attach(&p, &geometry));
 		must(!kring_consumer_attach(&c, &geometry));
+		expect(&good, send_frame(geometry.send_max + 1, at) == -EMSGSIZE);
 		expect(&good, !send_frame(geometry.send_max, at));
 		expect(&good, !recv_frame(geometry.send_max, at));
 		for (i = 1; i < 50; i++) {

@@ -5,7 +5,9 @@ UNIT_TESTS := \
 	selftests/unit/batch.c \
 	selftests/unit/host.c \
 	selftests/unit/region.c \
+	selftests/unit/region_faults.c \
 	selftests/unit/ring.c \
+	selftests/unit/ring_hostile.c \
 	selftests/unit/ring_threads.c
 UNIT_HELPERS := selftests/unit/fake_guest.c
 UNIT_SCRIPTS := selftests/unit/tool.sh

@@ -13,10 +13,11 @@
 #include <kring.h>
 
 #include "guest.h"
+#include "scratch.h"
 
-static char dir[] = "/tmp/kring-unit.XXXXXX";
-static char region[64];
-static char bell[64];
+static char dir[SCRATCH_LEN];
+static char region[SCRATCH_LEN + 8];
+static char bell[SCRATCH_LEN + 8];
 static struct guest guest;
 static struct kring_host *host;
 static const char *format_name;
@@ -158,7 +159,7 @@ int main(void)
 	static const enum kring_format formats[] = { KRING_FORMAT_NATIVE, KRING_FORMAT_AMRB };
 	size_t i;
 
-	must(mkdtemp(dir));
+	scratch_make(dir);
 	snprintf(region, sizeof(region), "%s/region", dir);
 	snprintf(bell, sizeof(bell), "%s/bell", dir);
 	for (i = 0; i < ARRAY_SIZE(formats); i++) {

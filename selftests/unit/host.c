@@ -11,6 +11,7 @@
 #include <kring.h>
 
 #include "guest.h"
+#include "scratch.h"
 #include "random.h"
 
 /* For what must happen: long. For what must not happen: long enough for the timer. */
@@ -19,9 +20,9 @@
 #define RESCUE_MS	100
 #define NEVER_MS	3600000
 
-static char dir[] = "/tmp/kring-unit.XXXXXX";
-static char region[64];
-static char bell[64];
+static char dir[SCRATCH_LEN];
+static char region[SCRATCH_LEN + 8];
+static char bell[SCRATCH_LEN + 8];
 static struct guest guest;
 static struct kring_host *host;
 static char buf[1 << 16];
@@ -792,10 +793,10 @@ static void hang(int sig)
 
 int main(void)
 {
-	char cmd[64];
+	char cmd[SCRATCH_LEN + 8];
 
 	signal(SIGALRM, hang);
-	must(mkdtemp(dir));
+	scratch_make(dir);
 	snprintf(region, sizeof(region), "%s/region", dir);
 	snprintf(bell, sizeof(bell), "%s/bell", dir);
 	test_verbs();

@@ -14,9 +14,11 @@
 
 #include <tap.h>
 
+#include "scratch.h"
+
 #define PAGE	4096ULL
 
-static char dir[] = "/tmp/kring-unit.XXXXXX";
+static char dir[SCRATCH_LEN];
 
 /* As small as can be: a header and two rings of one page of data. */
 static struct kring_header header_good(void)
@@ -567,9 +569,9 @@ static void test_owner(void)
 
 int main(void)
 {
-	char cmd[64];
+	char cmd[SCRATCH_LEN + 8];
 
-	must(mkdtemp(dir));
+	scratch_make(dir);
 	test_check();
 	test_settle();
 	test_geometry();

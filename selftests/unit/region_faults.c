@@ -22,7 +22,9 @@
 
 #include <tap.h>
 
-static char dir[] = "/tmp/kring-unit.XXXXXX";
+#include "scratch.h"
+
+static char dir[SCRATCH_LEN];
 static struct kring_error err;
 
 enum call {
@@ -330,9 +332,9 @@ static void test_attach(void)
 
 int main(void)
 {
-	char cmd[64];
+	char cmd[SCRATCH_LEN + 8];
 
-	must(mkdtemp(dir));
+	scratch_make(dir);
 	test_create();
 	test_stat();
 	test_owner();

@@ -11,4 +11,4 @@ UNIT_TESTS := \
 	selftests/unit/ring_threads.c
 UNIT_HELPERS := selftests/unit/fake_guest.c
 UNIT_SCRIPTS := selftests/unit/tool.sh
-UNIT_HDRS := selftests/unit/guest.h selftests/unit/random.h
+UNIT_HDRS := selftests/unit/guest.h selftests/unit/random.h selftests/unit/scratch.h

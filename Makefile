@@ -16,16 +16,18 @@ W	?= 1
 CC	?= cc
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
-KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib -Iselftests $(WARN) $(CFLAGS)
+GEN	:= $(BUILD)/gen
+KRING_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilib -Iselftests -I$(GEN) $(WARN) $(CFLAGS)
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -fno-omit-frame-pointer
 
 include lib/sources.mk
 include host/sources.mk
+include daemon/sources.mk
 -include selftests/unit/sources.mk
 include selftests/traffic/sources.mk
 
-HEADERS	:= $(wildcard uapi/*/*.h lib/*.h host/*.h selftests/*/*.h)
+HEADERS	:= $(wildcard uapi/*/*.h lib/*.h host/*.h daemon/*.h selftests/*/*.h)
 
 .PHONY: all
 all: module tools tests ## Build everything
@@ -63,22 +65,48 @@ $(MODULE)/kmod/kring.ko: $(MODULE_LINKS)
 module: $(MODULE)/kmod/kring.ko ## Build kring.ko for the kernel KVER
 
 #
-# Library, host tool
+# Library, host tool, guest agent
 #
-$(BUILD)/lib/libkring.a: $(LIB_SRCS:%.c=$(BUILD)/obj/%.o)
+AGENT_C	:= $(GEN)/kring/agent.pb-c.c
+AGENT_O	:= $(BUILD)/obj/agent.pb-c.o
+
+$(AGENT_C) $(GEN)/kring/agent.pb-c.h &: uapi/kring/agent.proto
+	@mkdir -p $(GEN)
+	protoc-c --c_out=$(GEN) --proto_path=uapi kring/agent.proto
+
+# Not ours to mend.
+$(AGENT_O): $(AGENT_C)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -I$(GEN) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/lib/libkring.a: $(LIB_SRCS:%.c=$(BUILD)/obj/%.o) $(AGENT_O)
 	@mkdir -p $(@D)
 	rm -f $@
 	$(AR) rcs $@ $^
 
 $(BUILD)/kring: $(HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libkring.a
-	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -lsystemd
 
-$(BUILD)/obj/%.o: %.c $(HEADERS)
+DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libkring.a
+
+$(BUILD)/kringd: $(DAEMON_OBJS)
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -luring -ludev -lsystemd
+
+# For guests that have neither systemd nor udev, nor libraries.
+$(BUILD)/kringd-static: $(DAEMON_SRCS) $(LIB_SRCS) $(AGENT_C) $(HEADERS)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -DKRINGD_STATIC -Iuapi -Ilib -I$(GEN) $(WARN) -Os \
+		-ffunction-sections -fdata-sections -Wl,--gc-sections -s $(LDFLAGS) -static \
+		-o $@ $(DAEMON_SRCS) $(LIB_SRCS) $(AGENT_C) -lprotobuf-c -luring
+
+$(BUILD)/obj/%.o: %.c $(HEADERS) | $(GEN)/kring/agent.pb-c.h
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) -c -o $@ $<
 
 .PHONY: tools
 tools: $(BUILD)/kring ## Build libkring and the kring tool
+
+.PHONY: daemon
+daemon: $(BUILD)/kringd $(BUILD)/kringd-static ## Build kringd, the guest's agent
 
 #
 # Tests
@@ -107,15 +135,15 @@ tests: $(BUILD)/tests/traffic-host $(GUEST_PROGRAMS)
 UNIT_NAMES := $(notdir $(UNIT_TESTS:.c=))
 UNIT_PLAIN := $(UNIT_NAMES:%=$(BUILD)/unit/%)
 UNIT_SANITIZED := $(UNIT_NAMES:%=$(BUILD)/unit/%-sanitized)
-UNIT_DEPS := $(LIB_SRCS) $(HEADERS)
+UNIT_DEPS := $(LIB_SRCS) $(HEADERS) $(AGENT_O)
 
 $(UNIT_PLAIN) $(BUILD)/unit/fake_guest: $(BUILD)/unit/%: selftests/unit/%.c $(UNIT_DEPS)
 	@mkdir -p $(@D)
-	$(CC) $(KRING_CFLAGS) -pthread -o $@ $< $(LIB_SRCS)
+	$(CC) $(KRING_CFLAGS) -pthread -o $@ $< $(LIB_SRCS) $(AGENT_O) -lprotobuf-c
 
 $(UNIT_SANITIZED): $(BUILD)/unit/%-sanitized: selftests/unit/%.c $(UNIT_DEPS)
 	@mkdir -p $(@D)
-	$(CC) $(KRING_CFLAGS) $(SANITIZE) -pthread -o $@ $< $(LIB_SRCS)
+	$(CC) $(KRING_CFLAGS) $(SANITIZE) -pthread -o $@ $< $(LIB_SRCS) $(AGENT_O) -lprotobuf-c
 
 # Two threads over one ring, for the orders that x86 keeps by itself.
 $(BUILD)/unit/exchange-tsan: selftests/fuzz/exchange.c $(HEADERS)

@@ -3,9 +3,14 @@ LIB_SRCS := \
 	lib/create.c \
 	lib/doorbell.c \
 	lib/error.c \
+	lib/hello.c \
 	lib/host.c \
+	lib/message.c \
+	lib/mux.c \
 	lib/owner.c \
+	lib/queue.c \
 	lib/region.c \
 	lib/stat.c \
+	lib/stream.c \
 	lib/timer.c
 LIB_HDRS := lib/internal.h lib/kring.h

@@ -4,6 +4,7 @@
 UNIT_TESTS := \
 	selftests/unit/batch.c \
 	selftests/unit/host.c \
+	selftests/unit/mux.c \
 	selftests/unit/region.c \
 	selftests/unit/region_faults.c \
 	selftests/unit/ring.c \

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * libkring: the messages of agent.proto, with bounded memory.
+ */
+#ifndef KRING_MESSAGE_H
+#define KRING_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kring/agent.pb-c.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kring_unpack() - decode a message that the peer has sent
+ * @type: such as &kring__exec__descriptor
+ * @buf: its bytes
+ * @len: how many
+ *
+ * Decoding takes 16 times @len of memory at most, and a few KiB.
+ *
+ * Return: a Kring__... to be freed with kring_unpack_free(), or NULL: it makes no sense, or
+ * wants too much memory.
+ */
+void *kring_unpack(const ProtobufCMessageDescriptor *type, const void *buf, size_t len);
+
+/** kring_unpack_free() - free what kring_unpack() has returned; NULL is allowed */
+void kring_unpack_free(void *message);
+
+/**
+ * kring_pack() - encode a message
+ * @message: a Kring__..., cast to ProtobufCMessage
+ * @len: its bytes
+ *
+ * Return: to be freed with free(); NULL: no memory.
+ */
+void *kring_pack(const ProtobufCMessage *message, size_t *len);
+
+/*
+ * The envelopes: Open, Accept, Close and Error in one go. All return what is to be freed
+ * with free(), or NULL.
+ */
+void *kring_pack_open(const char *service, const ProtobufCMessage *request, size_t *len);
+void *kring_pack_accept(const ProtobufCMessage *reply, size_t *len);
+void *kring_pack_close(const ProtobufCMessage *result, size_t *len);
+void *kring_pack_error(int number, const char *step, const char *text, size_t *len);
+
+/*
+ * The same, and what is to be done with them. @request, @reply, @result and @message may be
+ * NULL for an empty message. @number is positive, an errno.
+ */
+struct kring_mux;
+struct kring_stream;
+struct kring_stream_ops;
+
+struct kring_stream *kring_open(struct kring_mux *mux, const char *service,
+				const ProtobufCMessage *request, unsigned int channels,
+				const struct kring_stream_ops *ops, void *owner);
+int kring_accept(struct kring_stream *stream, const ProtobufCMessage *reply,
+		 unsigned int channels);
+int kring_control(struct kring_stream *stream, const ProtobufCMessage *message);
+int kring_close(struct kring_stream *stream, const ProtobufCMessage *result);
+void kring_reset(struct kring_stream *stream, int number, const char *step, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/*
+ * The opposite: decode an Accept's reply or a Close's result. NULL: it makes no sense.
+ */
+void *kring_unpack_accept(const ProtobufCMessageDescriptor *type, const void *buf, size_t len);
+void *kring_unpack_close(const ProtobufCMessageDescriptor *type, const void *buf, size_t len);
+
+/*
+ * Hello
+ */
+
+/**
+ * struct kring_hello - what each side has said of itself
+ * @agent: this program and its version
+ * @services: what may be opened here, NULL behind the last; NULL: nothing
+ * @generation: of the region, 0: not known
+ * @streams_max: streams that the peer may have open
+ * @instance: of this process, random; kring_hello_init() sets it
+ * @said: the peer has said Hello, and what follows is what it said
+ * @peer_instance: of the peer's process
+ * @peer_generation: of the region
+ * @peer_streams_max: streams that may be open there
+ * @peer_agent: its program and version, printable
+ *
+ * The first four are the owner's to set.
+ */
+struct kring_hello {
+	const char *agent;
+	const char *const *services;
+	uint64_t generation;
+	uint32_t streams_max;
+	uint64_t instance;
+	bool said;
+	uint64_t peer_instance;
+	uint64_t peer_generation;
+	uint32_t peer_streams_max;
+	char peer_agent[64];
+};
+
+/** kring_hello_init() - clear it, and give this process its number */
+void kring_hello_init(struct kring_hello *hello, const char *agent);
+
+/** kring_hello_say() - say Hello, as the first thing after attaching; 0 or -ENOMEM */
+int kring_hello_say(struct kring_hello *hello, struct kring_mux *mux);
+
+/**
+ * kring_hello_received() - the peer has said Hello: for kring_mux_ops.hello
+ * @hello: what is known; filled in
+ * @mux: multiplexer; answers, and when the peer is another process than before, resets all
+ *	streams that it had with that one
+ * @message: the encoded Hello
+ * @len: its bytes
+ *
+ * Return: 1: another process, or the first; 0: the same one again; -EBADMSG: it makes no
+ * sense; -EPROTO: a version that is not spoken here; -ENOMEM.
+ */
+int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
+			 const void *message, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KRING_MESSAGE_H */

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * libkring: the stream multiplexer, for both ends.
+ *
+ * It does no input and output of its own, so it goes with any event loop: the owner gives
+ * it each frame that has arrived (kring_mux_receive()), and takes from it the frames that
+ * are to be sent (kring_mux_pull()) whenever the transport has room. What the frames are is
+ * in <kring/stream.h>.
+ *
+ *	transport has a frame	-> kring_mux_receive()	-> callbacks
+ *	stream_*()		-> ops.output()		-> kring_mux_pull() until it returns 0
+ *
+ * Callbacks come out of kring_mux_receive(), kring_mux_pull(), kring_mux_reset_all() and
+ * kring_mux_free() alone, except @output, which may come out of any function. They may call
+ * any function of streams, of their own and of others. A struct kring_stream * is good until @closed was called and
+ * kring_stream_close() too, or until @reset was, or until kring_stream_reset().
+ *
+ * The peer is hostile: each frame is checked, what does not fit resets that stream alone,
+ * and memory stays within args.memory_max whatever it sends.
+ *
+ * Not for two threads at once.
+ */
+#ifndef KRING_MUX_H
+#define KRING_MUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <kring/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kring_mux;
+struct kring_stream;
+
+/**
+ * struct kring_stream_ops - what a stream tells its owner; each may be NULL
+ * @accepted: the peer has accepted; @reply is its message's bytes
+ * @readable: kring_stream_peek() has more on @channel, or it is at its end
+ * @writable: there is room on @channel, after there was too little
+ * @control: a message
+ * @closed: the peer has closed, and all of its bytes have been consumed; @result is its
+ *	message's bytes. The stream is over after kring_stream_close()
+ * @reset: the stream is over, whoever wanted it; @error is an encoded Error
+ *
+ * Bytes that are passed are good during the call only.
+ */
+struct kring_stream_ops {
+	void (*accepted)(struct kring_stream *stream, const void *reply, size_t len);
+	void (*readable)(struct kring_stream *stream, unsigned int channel);
+	void (*writable)(struct kring_stream *stream, unsigned int channel);
+	void (*control)(struct kring_stream *stream, const void *message, size_t len);
+	void (*closed)(struct kring_stream *stream, const void *result, size_t len);
+	void (*reset)(struct kring_stream *stream, const void *error, size_t len);
+};
+
+/**
+ * struct kring_mux_ops - what the multiplexer tells its owner
+ * @output: there is something to pull, after there was nothing. May be called from within
+ *	any function here: pull later, or now, but not from within it
+ * @opened: the peer has opened a stream, on behalf of @parent (0: none); @request is its
+ *	message's bytes. To be answered by kring_stream_accept() or kring_stream_reset(), now
+ *	or later
+ * @hello: the peer's Hello
+ * @pong: an answer to kring_mux_ping()
+ * @restored: the peer's Restored
+ * @resume: the peer's Resume
+ * @strange: the peer has sent what makes no sense; @text is for the log. The frame has been
+ *	dropped, or its stream reset
+ */
+struct kring_mux_ops {
+	void (*output)(struct kring_mux *mux);
+	void (*opened)(struct kring_mux *mux, struct kring_stream *stream, uint32_t parent,
+		       const void *request, size_t len);
+	void (*hello)(struct kring_mux *mux, const void *message, size_t len);
+	void (*pong)(struct kring_mux *mux, uint64_t cookie);
+	void (*restored)(struct kring_mux *mux, uint64_t generation, const void *message,
+			 size_t len);
+	void (*resume)(struct kring_mux *mux, const void *message, size_t len);
+	void (*strange)(struct kring_mux *mux, const char *text);
+};
+
+enum kring_role {
+	KRING_ROLE_HOST,
+	KRING_ROLE_GUEST,
+};
+
+/**
+ * struct kring_mux_args - what a multiplexer is to be like
+ * @role: whose numbers its streams get
+ * @frame_max: the longest frame to send, KRING_STREAM_FRAME_MIN at least;
+ *	KRING_STREAM_FRAME_MAX is the most that is used
+ * @streams_max: streams that the peer may have open; 0: 1024
+ * @window: bytes of credit to give on each channel, where memory allows; 0: 256 KiB. It is
+ *	also how much is kept of what was sent and not acknowledged
+ * @memory_max: bytes that all buffers together may take; 0: 128 MiB. A peer whose streams
+ *	could fill half of it, with the first windows of the channels that were accepted, may
+ *	open no more
+ * @ops: callbacks
+ * @owner: for kring_mux_owner()
+ */
+struct kring_mux_args {
+	enum kring_role role;
+	uint32_t frame_max;
+	uint32_t streams_max;
+	uint32_t window;
+	size_t memory_max;
+	const struct kring_mux_ops *ops;
+	void *owner;
+};
+
+/**
+ * struct kring_mux_stats - counters, and two gauges at the end
+ * @frames_sent: frames pulled
+ * @frames_received: frames taken
+ * @bytes_sent: of DATA
+ * @bytes_received: of DATA, without what had arrived before
+ * @streams_opened: by this side
+ * @streams_accepted: opened by the peer, and accepted
+ * @streams_refused: opened by the peer, and not accepted
+ * @resets_sent: streams that this side has reset
+ * @resets_received: streams that the peer has reset
+ * @strange: frames that made no sense
+ * @streams: alive now
+ * @memory: bytes in buffers now
+ */
+struct kring_mux_stats {
+	uint64_t frames_sent;
+	uint64_t frames_received;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t streams_opened;
+	uint64_t streams_accepted;
+	uint64_t streams_refused;
+	uint64_t resets_sent;
+	uint64_t resets_received;
+	uint64_t strange;
+	uint64_t streams;
+	uint64_t memory;
+};
+
+/** kring_mux_new() - a multiplexer; NULL: no memory */
+struct kring_mux *kring_mux_new(const struct kring_mux_args *args);
+
+/** kring_mux_free() - reset all streams, telling their owners, and free it; NULL is allowed */
+void kring_mux_free(struct kring_mux *mux);
+
+void *kring_mux_owner(const struct kring_mux *mux);
+void kring_mux_stats(const struct kring_mux *mux, struct kring_mux_stats *stats);
+
+/**
+ * kring_mux_set_peer() - what the peer's Hello has said
+ * @mux: multiplexer
+ * @frame_max: the longest frame that it takes, 0: not said
+ */
+void kring_mux_set_peer(struct kring_mux *mux, uint32_t frame_max);
+
+/**
+ * kring_mux_receive() - a frame has arrived
+ * @mux: multiplexer
+ * @frame: private memory, good during the call
+ * @len: bytes
+ *
+ * Return: 0, or -EAGAIN: answers that must not be lost are waiting to be pulled; do so, and
+ * give the frame again. Else a peer that sends but does not receive would fill the memory.
+ */
+int kring_mux_receive(struct kring_mux *mux, const void *frame, size_t len);
+
+/**
+ * kring_mux_pull() - the next frame to send
+ * @mux: multiplexer
+ * @buf: where to
+ * @size: bytes there, the args' frame_max at least
+ *
+ * Streams take turns, a frame each. Return: bytes of the frame, 0: there is none.
+ */
+size_t kring_mux_pull(struct kring_mux *mux, void *buf, size_t size);
+
+/** kring_mux_pending() - whether kring_mux_pull() has a frame */
+bool kring_mux_pending(const struct kring_mux *mux);
+
+/** kring_mux_hello() - say Hello; @message as encoded. 0 or -ENOMEM */
+int kring_mux_hello(struct kring_mux *mux, const void *message, size_t len);
+
+/** kring_mux_ping() - ask the peer whether it is there; @pong comes with @cookie */
+void kring_mux_ping(struct kring_mux *mux, uint64_t cookie);
+
+/**
+ * kring_mux_reset_all() - the peer has gone: all streams are over
+ * @mux: multiplexer
+ * @error: an encoded Error for the streams' owners
+ * @len: its bytes
+ *
+ * Nothing is sent, and what waited to be pulled is dropped, except a Hello.
+ */
+void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len);
+
+/** kring_mux_find() - a stream by its number, or NULL */
+struct kring_stream *kring_mux_find(struct kring_mux *mux, uint32_t number);
+
+/** kring_mux_take_number() - a number for a stream of this side that somebody else handles */
+uint32_t kring_mux_take_number(struct kring_mux *mux);
+
+/**
+ * kring_mux_open() - open a stream
+ * @mux: multiplexer
+ * @parent: number of the stream that it belongs to, 0: none
+ * @request: an encoded Open
+ * @len: its bytes, KRING_MESSAGE_MAX at most
+ * @channels: bit mask of the channels that the peer may send DATA on
+ * @ops: callbacks
+ * @owner: for kring_stream_owner()
+ *
+ * What is written before it is accepted goes out behind the OPEN.
+ *
+ * Return: the stream, or NULL: errno is ENOMEM or EMSGSIZE.
+ */
+struct kring_stream *kring_mux_open(struct kring_mux *mux, uint32_t parent,
+				    const void *request, size_t len, unsigned int channels,
+				    const struct kring_stream_ops *ops, void *owner);
+
+/**
+ * kring_stream_accept() - accept a stream that the peer has opened
+ * @stream: from @opened
+ * @reply: an encoded Accept, may be NULL
+ * @len: its bytes
+ * @channels: bit mask of the channels that the peer may send DATA on
+ *
+ * Return: 0, or -ENOMEM, -EMSGSIZE.
+ */
+int kring_stream_accept(struct kring_stream *stream, const void *reply, size_t len,
+			unsigned int channels);
+
+/** kring_stream_set_ops() - whom to call from now on; before or after it is accepted */
+void kring_stream_set_ops(struct kring_stream *stream, const struct kring_stream_ops *ops,
+			  void *owner);
+
+void *kring_stream_owner(const struct kring_stream *stream);
+struct kring_mux *kring_stream_mux(const struct kring_stream *stream);
+uint32_t kring_stream_number(const struct kring_stream *stream);
+
+/**
+ * kring_stream_room() - bytes that kring_stream_write() would take on @channel now
+ *
+ * Limited by the window of what is kept until it is acknowledged, and by memory_max. When it
+ * has returned 0, @writable says that there is room again.
+ */
+size_t kring_stream_room(struct kring_stream *stream, unsigned int channel);
+
+/**
+ * kring_stream_write() - send bytes
+ *
+ * Return: how many were taken. When less than @len, @writable says that there is room again.
+ */
+size_t kring_stream_write(struct kring_stream *stream, unsigned int channel, const void *buf,
+			  size_t len);
+
+/**
+ * kring_stream_reserve() - room for bytes to be sent, to read(2) into
+ * @stream: stream
+ * @channel: channel
+ * @want: bytes wanted
+ * @at: where they may be written; it stays good until kring_stream_commit(), or until the
+ *	stream is over. That any frame may bring about: not for reads that go on meanwhile
+ *
+ * Return: bytes there are at @at, @want at most, 0: no room.
+ */
+size_t kring_stream_reserve(struct kring_stream *stream, unsigned int channel, size_t want,
+			    void **at);
+
+/** kring_stream_commit() - send @len of the reserved bytes, 0: none after all */
+void kring_stream_commit(struct kring_stream *stream, unsigned int channel, size_t len);
+
+/** kring_stream_eof() - no more bytes on @channel */
+void kring_stream_eof(struct kring_stream *stream, unsigned int channel);
+
+/** kring_stream_unacked() - bytes written to @channel that the peer has not consumed yet */
+size_t kring_stream_unacked(const struct kring_stream *stream, unsigned int channel);
+
+/**
+ * kring_stream_control() - send a message
+ * @stream: stream
+ * @message: an encoded message of the service
+ * @len: its bytes, KRING_CONTROL_MAX at most
+ *
+ * Return: 0, -EAGAIN: a window of messages waits already; @writable says, for channel
+ * KRING_CHANNEL_CONTROL, when there is room. -EMSGSIZE, -ENOMEM.
+ */
+int kring_stream_control(struct kring_stream *stream, const void *message, size_t len);
+
+/**
+ * kring_stream_peek() - bytes that have arrived on @channel
+ * @stream: stream
+ * @channel: channel
+ * @at: where they are, until kring_stream_consume() or until the stream is over. More may
+ *	arrive behind them, they themselves do not move
+ *
+ * Return: how many lie there in one piece.
+ */
+size_t kring_stream_peek(struct kring_stream *stream, unsigned int channel, const void **at);
+
+/**
+ * kring_stream_consume() - @len of the bytes that kring_stream_peek() has shown are done with
+ *
+ * This is what the peer is told, and what it need not send again.
+ */
+void kring_stream_consume(struct kring_stream *stream, unsigned int channel, size_t len);
+
+/** kring_stream_ended() - whether the peer has ended @channel, and all bytes were consumed */
+bool kring_stream_ended(const struct kring_stream *stream, unsigned int channel);
+
+/**
+ * kring_stream_close() - nothing more to send, and no more interest
+ * @stream: stream
+ * @result: an encoded Close, may be NULL
+ * @len: its bytes
+ *
+ * What was written still goes out, and is kept until the peer has closed too. What arrives
+ * from now on is dropped. No callback comes any more, and @stream must not be used.
+ *
+ * Return: 0; -ENOMEM, -EMSGSIZE: the stream was reset.
+ */
+int kring_stream_close(struct kring_stream *stream, const void *result, size_t len);
+
+/**
+ * kring_stream_reset() - end the stream at once
+ * @stream: must not be used afterwards, and no callback comes
+ * @error: an encoded Error, may be NULL
+ * @len: its bytes, cut off at what fits into a frame
+ */
+void kring_stream_reset(struct kring_stream *stream, const void *error, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KRING_MUX_H */

@@ -116,9 +116,10 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest frames hammer kdev sleepers waiters)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest eventfds frames hammer kdev sleepers waiters)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/eventfds: $(BUILD)/obj/selftests/device/eventfds.o
 $(BUILD)/tests/frames: $(BUILD)/obj/selftests/device/frames.o
 $(BUILD)/tests/hammer: $(BUILD)/obj/selftests/device/hammer.o
 $(BUILD)/tests/kdev: $(BUILD)/obj/selftests/device/kdev.o

@@ -16,10 +16,12 @@ static dev_t kring_devt;
  * struct kring_file - one open file
  * @inst: instance; its cdev keeps it for as long as the file is open
  * @generation: that this file has seen
+ * @eventfds: the doorbell that it has brought, or NULL
  */
 struct kring_file {
 	struct kring_instance *inst;
 	u64 generation;
+	struct kring_doorbell *eventfds;
 };
 
 /* The generation, unless the device is gone: then @seen. */
@@ -38,7 +40,7 @@ static int kring_open(struct inode *inode, struct file *filp)
 	struct kring_file *f;
 	int err;
 
-	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	f->inst = inst;
@@ -75,6 +77,8 @@ static int kring_release_file(struct inode *inode, struct file *filp)
 {
 	struct kring_file *f = filp->private_data;
 
+	if (f->eventfds)
+		kring_eventfd_remove(f->eventfds);
 	if (filp->f_mode & FMODE_READ)
 		kring_h2g_close(f->inst);
 	if (filp->f_mode & FMODE_WRITE)
@@ -207,6 +211,32 @@ static int kring_ioctl_reset(struct file *filp)
 	return h2g ? h2g : g2h;
 }
 
+static int kring_ioctl_eventfds(struct kring_file *f, const struct kring_eventfds __user *from)
+{
+	struct kring_eventfds fds;
+	struct kring_doorbell *db;
+
+	if (copy_from_user(&fds, from, sizeof(fds)))
+		return -EFAULT;
+	if (fds.in == -1 && fds.out == -1) {
+		db = xchg(&f->eventfds, NULL);
+		if (!db)
+			return -ENOENT;
+		kring_eventfd_remove(db);
+		return 0;
+	}
+	if (READ_ONCE(f->inst->h2g.gone))
+		return -ENODEV;
+	db = kring_eventfd_add(f->inst, fds.in, fds.out);
+	if (IS_ERR(db))
+		return PTR_ERR(db);
+	if (cmpxchg(&f->eventfds, NULL, db)) {
+		kring_eventfd_remove(db);
+		return -EBUSY;
+	}
+	return 0;
+}
+
 static long kring_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct kring_file *f = filp->private_data;
@@ -221,6 +251,8 @@ static long kring_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return 0;
 	case KRING_IOC_RESET:
 		return kring_ioctl_reset(filp);
+	case KRING_IOC_EVENTFDS:
+		return kring_ioctl_eventfds(f, (const struct kring_eventfds __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -6,6 +6,7 @@
 #ifndef KRING_COMPAT_H
 #define KRING_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/version.h>
 #include <linux/virtio_config.h>
 
@@ -52,5 +53,15 @@ static inline int kring_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
 }
 
 #endif
+
+/* 6.8 took the count away, which nobody needed to be other than 1. */
+static inline void kring_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
+#endif
+}
 
 #endif /* KRING_COMPAT_H */

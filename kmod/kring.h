@@ -7,6 +7,7 @@
  *	/dev/kring	chardev.c --- h2g.c, g2h.c --- <kring/ring.h> --- the region
  *	sources		pmem.c ------ instance.c ----- region.c
  *	doorbells	vport.c ----- registry.c
+ *			eventfd.c --/
  *	both		claim.c: whose driver has which virtio device
  *
  * Locks, outermost first:
@@ -194,11 +195,14 @@ struct kring_doorbell {
 
 int kring_registry_add_instance(struct kring_instance *inst);
 void kring_registry_del_instance(struct kring_instance *inst);
-void kring_registry_add_doorbell(struct kring_doorbell *db);
+bool kring_registry_add_doorbell(struct kring_doorbell *db);
 void kring_registry_del_doorbell(struct kring_doorbell *db);
 void kring_registry_ring(struct kring_doorbell *db);
 int kring_registry_init(void);
 void kring_registry_exit(void);
+
+struct kring_doorbell *kring_eventfd_add(struct kring_instance *inst, int in, int out);
+void kring_eventfd_remove(struct kring_doorbell *db);
 
 extern const struct file_operations kring_fops;
 extern const struct attribute_group *kring_groups[];

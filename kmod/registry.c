@@ -90,17 +90,20 @@ void kring_registry_del_instance(struct kring_instance *inst)
 	mutex_unlock(&kring_registry_lock);
 }
 
-/* Make a doorbell known, and pair it. */
-void kring_registry_add_doorbell(struct kring_doorbell *db)
+/* Make a doorbell known, and pair it. Return: whether there was an instance without one. */
+bool kring_registry_add_doorbell(struct kring_doorbell *db)
 {
 	struct kring_instance *inst;
+	bool paired;
 
 	mutex_lock(&kring_registry_lock);
 	list_add_tail(&db->node, &kring_doorbells);
 	inst = kring_find_instance(db->name);
 	if (inst && !rcu_access_pointer(inst->doorbell))
 		kring_pair(inst, db);
+	paired = rcu_access_pointer(db->instance);
 	mutex_unlock(&kring_registry_lock);
+	return paired;
 }
 
 /* @db is neither kicked nor waited for after this. Another of its name takes its place. */

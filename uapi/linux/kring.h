@@ -282,6 +282,20 @@ KRING_ASSERT_OFFSET(kring_info, uuid, 32);
 KRING_ASSERT_OFFSET(kring_info, name, 48);
 KRING_ASSERT_SIZE(kring_info, 80);
 
+/**
+ * struct kring_eventfds - a doorbell for KRING_IOC_EVENTFDS
+ * @in: eventfd that is written to when the host has kicked; nobody else reads it
+ * @out: eventfd that is written to when the host is to be kicked
+ */
+struct kring_eventfds {
+	__s32 in;
+	__s32 out;
+};
+
+KRING_ASSERT_OFFSET(kring_eventfds, in, 0);
+KRING_ASSERT_OFFSET(kring_eventfds, out, 4);
+KRING_ASSERT_SIZE(kring_eventfds, 8);
+
 #define KRING_IOC_MAGIC		0xd7
 
 /*
@@ -290,9 +304,14 @@ KRING_ASSERT_SIZE(kring_info, 80);
  * KRING_IOC_KICK	kick the host, whether it sleeps or not. Never blocks. ENODEV.
  * KRING_IOC_RESET	take up the rings that this file holds as the region shows them now,
  *			and un-poison them. EBADMSG: the cursors are still nonsense. ENODEV.
+ * KRING_IOC_EVENTFDS	make two eventfds the doorbell of an instance that has none, until
+ *			this file is closed; {-1, -1} takes them back. EBUSY: there is a
+ *			doorbell; ENOENT: this file has brought none; EBADF, EINVAL: not two
+ *			eventfds; EFAULT, ENOMEM, ENODEV.
  */
 #define KRING_IOC_INFO		_IOR(KRING_IOC_MAGIC, 0, struct kring_info)
 #define KRING_IOC_KICK		_IO(KRING_IOC_MAGIC, 1)
 #define KRING_IOC_RESET		_IO(KRING_IOC_MAGIC, 2)
+#define KRING_IOC_EVENTFDS	_IOW(KRING_IOC_MAGIC, 3, struct kring_eventfds)
 
 #endif /* _UAPI_LINUX_KRING_H */

@@ -182,8 +182,9 @@ vm: module tools tests ## Run the tests in a VM (K=PATTERN: those whose name mat
 # Longer than a check should take.
 .PHONY: fuzz
 SECONDS ?= 60
-fuzz: ## Fuzz header, consumer and producer, SECONDS=60 each; and find planted bugs
+fuzz: ## Fuzz all that parses what a peer sends, SECONDS=60 each; and find planted bugs
 	@$(MAKE) -s deps-fuzz
+	@$(MAKE) -s $(AGENT_C)
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run $(SECONDS)
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run --planted
 

@@ -170,13 +170,20 @@ static void leave(struct kring_mux *mux)
 
 void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 {
+	struct stream_list all = LIST_HEAD_INITIALIZER(all);
 	struct kring_stream *stream;
 	unsigned int i;
 
 	enter(mux);
-	for (i = 0; i < BUCKETS; i++)
-		while ((stream = LIST_FIRST(&mux->table[i])))
-			stream_fail(stream, error, len);
+	/* Those that the callbacks open are for the next peer. */
+	for (i = 0; i < BUCKETS; i++) {
+		while ((stream = LIST_FIRST(&mux->table[i]))) {
+			LIST_REMOVE(stream, bucket);
+			LIST_INSERT_HEAD(&all, stream, bucket);
+		}
+	}
+	while ((stream = LIST_FIRST(&all)))
+		stream_fail(stream, error, len);
 	/* What the callbacks wanted to tell the peer is not for the next one. */
 	free_notices(mux, true);
 	leave(mux);
@@ -184,6 +191,8 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 
 void kring_mux_free(struct kring_mux *mux)
 {
+	struct kring_stream *stream;
+	unsigned int i;
 	void *error;
 	size_t len;
 
@@ -192,6 +201,9 @@ void kring_mux_free(struct kring_mux *mux)
 	error = kring_pack_error(ECANCELED, "connection", "it was closed", &len);
 	kring_mux_reset_all(mux, error, error ? len : 0);
 	free(error);
+	for (i = 0; i < BUCKETS; i++)
+		while ((stream = LIST_FIRST(&mux->table[i])))
+			stream_end(stream);
 	free_notices(mux, false);
 	free(mux);
 }

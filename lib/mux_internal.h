@@ -147,6 +147,8 @@ struct notice {
 
 #define BUCKETS		1024
 
+LIST_HEAD(stream_list, kring_stream);
+
 /**
  * struct kring_mux - one connection
  * @args: as given, defaults filled in
@@ -178,7 +180,7 @@ struct kring_mux {
 	TAILQ_HEAD(, kring_stream) dead;
 	struct kring_mux_stats stats;
 	size_t memory;
-	LIST_HEAD(, kring_stream) table[BUCKETS];
+	struct stream_list table[BUCKETS];
 };
 
 /* mux.c */

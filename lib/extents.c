@@ -18,7 +18,7 @@
 static int make_room(struct kring_extents *extents)
 {
 	size_t room = extents->room ? extents->room * 2 : 8;
-	struct kring_extent *list;
+	struct kring_file_extent *list;
 
 	if (extents->first) {
 		memmove(extents->list, extents->list + extents->first,
@@ -39,7 +39,7 @@ static int make_room(struct kring_extents *extents)
 
 static int add(struct kring_extents *extents, uint64_t offset, uint64_t length)
 {
-	struct kring_extent *last;
+	struct kring_file_extent *last;
 	int code;
 
 	if (!length || offset < extents->end || offset > INT64_MAX ||
@@ -85,7 +85,7 @@ uint64_t kring_extents_next(const struct kring_extents *extents, uint64_t *offse
 
 void kring_extents_advance(struct kring_extents *extents, uint64_t len)
 {
-	struct kring_extent *extent = &extents->list[extents->first];
+	struct kring_file_extent *extent = &extents->list[extents->first];
 
 	extent->offset += len;
 	extent->length -= len;

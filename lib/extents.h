@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-struct kring_extent {
+struct kring_file_extent {
 	uint64_t offset;
 	uint64_t length;
 };
@@ -29,7 +29,7 @@ struct kring_extent {
  * @end: position behind the last one
  */
 struct kring_extents {
-	struct kring_extent *list;
+	struct kring_file_extent *list;
 	size_t first;
 	size_t count;
 	size_t room;

@@ -22,7 +22,7 @@ void kring_hello_init(struct kring_hello *hello, const char *agent)
 	} while (!hello->instance);
 }
 
-static int say(struct kring_hello *hello, struct kring_mux *mux, bool reply)
+static int say(struct kring_hello *hello, struct kring_mux *mux, uint64_t answers)
 {
 	Kring__Hello message = KRING__HELLO__INIT;
 	size_t len;
@@ -30,7 +30,7 @@ static int say(struct kring_hello *hello, struct kring_mux *mux, bool reply)
 	int code;
 
 	message.version = KRING_STREAM_VERSION;
-	message.reply = reply;
+	message.answers = answers;
 	message.instance = hello->instance;
 	message.frame_max = KRING_STREAM_FRAME_MAX;
 	message.streams_max = hello->streams_max;
@@ -50,7 +50,9 @@ static int say(struct kring_hello *hello, struct kring_mux *mux, bool reply)
 
 int kring_hello_say(struct kring_hello *hello, struct kring_mux *mux)
 {
-	return say(hello, mux, false);
+	if (!hello->said)
+		kring_mux_set_deaf(mux, true);
+	return say(hello, mux, 0);
 }
 
 /* It is going to be logged, and shown on terminals. */
@@ -73,21 +75,23 @@ static void forget_streams(struct kring_mux *mux)
 	free(error);
 }
 
-int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
-			 const void *message, size_t len)
+/*
+ * Whether what was said is for us. A Hello that answers none may be an old one, which lay in
+ * the ring: a host that was just attached waits for an answer to its own. To a guest it may be
+ * the beginning of all that follows it.
+ */
+static bool for_us(const struct kring_hello *hello, const struct kring_mux *mux,
+		   const Kring__Hello *said)
 {
-	Kring__Hello *said = kring_unpack(&kring__hello__descriptor, message, len);
-	bool another;
-	int code = 0;
+	if (said->answers)
+		return said->answers == hello->instance;
+	return hello->said || kring_mux_role(mux) == KRING_ROLE_GUEST;
+}
 
-	if (!said)
-		return -EBADMSG;
-	if (!said->version || !said->instance) {
-		code = said->version ? -EBADMSG : -EPROTO;
-		kring_unpack_free(said);
-		return code;
-	}
-	another = !hello->said || hello->peer_instance != said->instance;
+static int adopt(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
+{
+	bool another = !hello->said || hello->peer_instance != said->instance;
+
 	if (hello->said && another)
 		forget_streams(mux);
 	hello->said = true;
@@ -96,8 +100,27 @@ int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
 	hello->peer_streams_max = said->streams_max;
 	copy_printable(hello->peer_agent, sizeof(hello->peer_agent), said->agent);
 	kring_mux_set_peer(mux, said->frame_max);
-	if (!said->reply)
-		code = say(hello, mux, true);
+	kring_mux_set_deaf(mux, false);
+	return another;
+}
+
+int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
+			 const void *message, size_t len)
+{
+	Kring__Hello *said = kring_unpack(&kring__hello__descriptor, message, len);
+	int code = 0, another = 0;
+
+	if (!said)
+		return -EBADMSG;
+	if (!said->version)
+		code = -EPROTO;
+	else if (!said->instance)
+		code = -EBADMSG;
+	if (!code && for_us(hello, mux, said))
+		another = adopt(hello, mux, said);
+	/* Who said an old one may have read our own before it ended, and not have answered. */
+	if (!code && !said->answers)
+		code = say(hello, mux, hello->said ? said->instance : 0);
 	kring_unpack_free(said);
 	return code ? code : another;
 }

@@ -24,7 +24,7 @@
 
 struct block {
 	struct block *next;
-	_Alignas(max_align_t) unsigned char data[];
+	max_align_t data[];
 };
 
 /**

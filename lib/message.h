@@ -26,7 +26,7 @@ extern "C" {
  * Return: a Kring__... to be freed with kring_unpack_free(), or NULL: it makes no sense, or
  * wants too much memory.
  */
-void *kring_unpack(const ProtobufCMessageDescriptor *type, const void *buf, size_t len);
+void *kring_unpack(const struct ProtobufCMessageDescriptor *type, const void *buf, size_t len);
 
 /** kring_unpack_free() - free what kring_unpack() has returned; NULL is allowed */
 void kring_unpack_free(void *message);
@@ -84,7 +84,7 @@ void *kring_unpack_close(const ProtobufCMessageDescriptor *type, const void *buf
  * @generation: of the region, 0: not known
  * @streams_max: streams that the peer may have open
  * @instance: of this process, random; kring_hello_init() sets it
- * @said: the peer has said Hello, and what follows is what it said
+ * @said: the peer has said Hello to us, and what follows is what it said
  * @peer_instance: of the peer's process
  * @peer_generation: of the region
  * @peer_streams_max: streams that may be open there
@@ -108,7 +108,13 @@ struct kring_hello {
 /** kring_hello_init() - clear it, and give this process its number */
 void kring_hello_init(struct kring_hello *hello, const char *agent);
 
-/** kring_hello_say() - say Hello, as the first thing after attaching; 0 or -ENOMEM */
+/**
+ * kring_hello_say() - say Hello, as the first thing after attaching
+ *
+ * Until @said, @mux drops what else arrives: it may be for somebody who is gone.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int kring_hello_say(struct kring_hello *hello, struct kring_mux *mux);
 
 /**

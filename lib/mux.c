@@ -228,6 +228,16 @@ void kring_mux_set_peer(struct kring_mux *mux, uint32_t frame_max)
 	mux->peer_frame_max = frame_max;
 }
 
+void kring_mux_set_deaf(struct kring_mux *mux, bool deaf)
+{
+	mux->deaf = deaf;
+}
+
+enum kring_role kring_mux_role(const struct kring_mux *mux)
+{
+	return mux->args.role;
+}
+
 int kring_mux_hello(struct kring_mux *mux, const void *message, size_t len)
 {
 	unsigned int before = mux->notice_count;
@@ -370,6 +380,8 @@ static int receive(struct kring_mux *mux, const uint8_t *frame, size_t len)
 	len -= sizeof(header);
 	number = le32toh(header.stream);
 
+	if (mux->deaf && header.type != KRING_STREAM_HELLO)
+		return 0;
 	switch (header.type) {
 	case KRING_STREAM_PING:
 		if (len > KRING_PING_MAX)
@@ -394,10 +406,10 @@ static int receive(struct kring_mux *mux, const uint8_t *frame, size_t len)
 	}
 
 	stream = kring_mux_find(mux, number);
+	if (!stream && header.type == KRING_STREAM_OPEN)
+		return receive_open(mux, &header, frame, len);
 	if (stream)
 		stream_receive(stream, &header, frame, len);
-	else if (header.type == KRING_STREAM_OPEN)
-		return receive_open(mux, &header, frame, len);
 	else
 		receive_stray(mux, header.type, number);
 	return 0;

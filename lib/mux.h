@@ -12,8 +12,8 @@
  *
  * Callbacks come out of kring_mux_receive(), kring_mux_pull(), kring_mux_reset_all() and
  * kring_mux_free() alone, except @output, which may come out of any function. They may call
- * any function of streams, of their own and of others. A struct kring_stream * is good until @closed was called and
- * kring_stream_close() too, or until @reset was, or until kring_stream_reset().
+ * any function of streams, of their own and of others. A struct kring_stream * is good until
+ * kring_stream_close() or kring_stream_reset(), or until @reset was called.
  *
  * The peer is hostile: each frame is checked, what does not fit resets that stream alone,
  * and memory stays within args.memory_max whatever it sends.
@@ -182,6 +182,15 @@ size_t kring_mux_pull(struct kring_mux *mux, void *buf, size_t size);
 
 /** kring_mux_pending() - whether kring_mux_pull() has a frame */
 bool kring_mux_pending(const struct kring_mux *mux);
+
+/**
+ * kring_mux_set_deaf() - drop all that arrives but HELLO, or no longer do
+ *
+ * What lies in a ring that was just attached to may be for somebody who is gone.
+ */
+void kring_mux_set_deaf(struct kring_mux *mux, bool deaf);
+
+enum kring_role kring_mux_role(const struct kring_mux *mux);
 
 /** kring_mux_hello() - say Hello; @message as encoded. 0 or -ENOMEM */
 int kring_mux_hello(struct kring_mux *mux, const void *message, size_t len);

@@ -130,6 +130,7 @@ struct kring_stream {
 	uint8_t incoming_type;
 	struct channel_out out[CHANNELS];
 	struct channel_in in[CHANNELS];
+
 	LIST_ENTRY(kring_stream) bucket;
 	TAILQ_ENTRY(kring_stream) turns;
 };
@@ -148,6 +149,8 @@ struct notice {
 #define BUCKETS		1024
 
 LIST_HEAD(stream_list, kring_stream);
+TAILQ_HEAD(stream_queue, kring_stream);
+STAILQ_HEAD(notice_queue, notice);
 
 /**
  * struct kring_mux - one connection
@@ -157,6 +160,7 @@ LIST_HEAD(stream_list, kring_stream);
  * @peer_streams: alive ones that the peer has opened
  * @credit: of all streams
  * @extra: bytes of credit beyond the first windows
+ * @deaf: nothing but HELLO is taken
  * @depth: of callbacks under way
  * @notices: to be pulled before anything else
  * @notice_count: how many
@@ -173,11 +177,12 @@ struct kring_mux {
 	uint32_t peer_streams;
 	size_t credit;
 	size_t extra;
+	bool deaf;
 	unsigned int depth;
-	STAILQ_HEAD(, notice) notices;
+	struct notice_queue notices;
 	unsigned int notice_count;
-	TAILQ_HEAD(, kring_stream) ready;
-	TAILQ_HEAD(, kring_stream) dead;
+	struct stream_queue ready;
+	struct stream_queue dead;
 	struct kring_mux_stats stats;
 	size_t memory;
 	struct stream_list table[BUCKETS];

@@ -3,7 +3,8 @@
  * The stream multiplexer against a peer that sends what the input says, while the owner does
  * what the input says: also out of its callbacks, where it hurts.
  *
- * Sources: lib/mux.c lib/stream.c lib/queue.c lib/message.c lib/hello.c build/gen/kring/agent.pb-c.c
+ * Sources: lib/mux.c lib/stream.c lib/queue.c lib/message.c lib/hello.c
+ * Sources: build/gen/kring/agent.pb-c.c
  */
 #include <message.h>
 #include <mux.h>
@@ -12,7 +13,7 @@
 
 #define STREAMS		6
 #define FRAME_MAX	KRING_STREAM_FRAME_MIN
-#define MEMORY_MAX	(1 << 20)
+#define MEMORY_MAX	1048576
 
 /**
  * struct owner - who uses the multiplexer

@@ -381,7 +381,8 @@ static void test_window(void)
 	sent = kring_stream_write(client.stream, 0, bytes, sizeof(bytes));
 	ok(sent == 128 << 10, "a window's worth is kept");
 	settle(&host);
-	ok(kring_stream_unacked(client.stream, 0) == sent, "and all of it until it is acknowledged");
+	ok(kring_stream_unacked(client.stream, 0) == sent,
+	   "and all of it until it is acknowledged");
 	ok(memory(&guest) >= 65536 && memory(&guest) < 80000,
 	   "only the first window goes out while nothing is consumed");
 	ok(kring_stream_write(client.stream, 1, "x", 1) == 1, "another channel has its own");
@@ -474,7 +475,8 @@ static void test_control(void)
 	settle(&host);
 	ok(client.writable, "then there is room again");
 	for (i = 0; i < 2000; i++) {
-		size_t len = i % 40 ? random_below(&state, 300) : KRING_CONTROL_MAX - random_below(&state, 9);
+		size_t len = i % 40 ? random_below(&state, 300) :
+				      KRING_CONTROL_MAX - random_below(&state, 9);
 
 		while (kring_stream_control(client.stream, message, len))
 			settle(&host);
@@ -501,7 +503,8 @@ static void test_messages(void)
 	ok(guest.request_len == KRING_MESSAGE_MAX && !memcmp(guest.request, request, 1000),
 	   "and arrives over many frames");
 	request[KRING_MESSAGE_MAX] = 'x';
-	ok(!open_stream(&host, &client, request, 1) && errno == EMSGSIZE, "a larger one is refused");
+	ok(!open_stream(&host, &client, request, 1) && errno == EMSGSIZE,
+	   "a larger one is refused");
 	must(!kring_stream_accept(guest.opened, request, KRING_MESSAGE_MAX, 1));
 	settle(&host);
 	ok(alive(&host) == 1, "so is the reply");
@@ -516,7 +519,8 @@ static void test_reset(void)
 	pair_open(&host, &guest, NULL);
 	open_stream(&host, &client, "", 1);
 	kring_stream_reset(client.stream, NULL, 0);
-	ok(!settle(&host) && !guest.opens, "a stream that was reset before it was sent is not sent");
+	ok(!settle(&host) && !guest.opens,
+	   "a stream that was reset before it was sent is not sent");
 
 	open_stream(&host, &client, "", 1);
 	settle(&host);
@@ -890,15 +894,38 @@ static void test_hello(void)
 			kring_mux_receive(mux[!(i % 2)], frame, len);
 		frames += len > 0;
 	}
-	ok(frames == 4, "a Hello is answered, and an answer is not: %u", frames);
+	/* The guest's first one said nothing to the host, which has asked again. */
+	ok(frames == 5, "a Hello is answered, and an answer is not: %u", frames);
 	ok(hello[0].said && hello[0].peer_generation == 8 &&
 	   !strcmp(hello[0].peer_agent, "guest?[31m 1"),
 	   "each knows the other, and its name can be shown");
 	ok(kring_hello_received(&hello[0], mux[0], "\xff\xff", 2) == -EBADMSG &&
 	   kring_hello_received(&hello[0], mux[0], "", 0) == -EPROTO, "a bad Hello is refused");
 
+	/* A host that attaches anew finds what the guest has said to its predecessor. */
+	kring_mux_free(mux[0]);
+	kring_hello_init(&hello[0], "host 2");
+	mux[0] = kring_mux_new(&(struct kring_mux_args){
+		.role = KRING_ROLE_HOST, .frame_max = FRAME_MAX, .ops = &ops, .owner = &hello[0],
+	});
+	must(mux[0] && !kring_hello_say(&hello[0], mux[0]));
 	side_init(&side, NULL);
 	side.stream = kring_mux_open(mux[0], 0, "", 0, 1, &stream_ops, &side);
+	must(!kring_hello_say(&hello[1], mux[1]));
+	len = kring_mux_pull(mux[1], frame, sizeof(frame));
+	kring_mux_receive(mux[0], frame, len);
+	kring_mux_receive(mux[0], frame, forge(frame, KRING_STREAM_ACCEPT, 0, 0, 1, 0, 5));
+	kring_mux_receive(mux[0], frame, forge(frame, KRING_STREAM_RESET, 0, 0, 1, 0, 5));
+	ok(!hello[0].said && !side.reset && side.accepted < 0,
+	   "what was in the ring before is not for it");
+	for (i = 0; i < 20; i++) {
+		len = kring_mux_pull(mux[i % 2], frame, sizeof(frame));
+		if (len)
+			kring_mux_receive(mux[!(i % 2)], frame, len);
+	}
+	ok(hello[0].said && hello[0].peer_instance == hello[1].instance &&
+	   hello[1].peer_instance == hello[0].instance && !side.reset,
+	   "from the answer to its own Hello on, all is");
 	must(!kring_hello_say(&hello[1], mux[1]));
 	len = kring_mux_pull(mux[1], frame, sizeof(frame));
 	kring_mux_receive(mux[0], frame, len);

@@ -47,7 +47,7 @@
 #define KRING_STREAM_FRAME_MIN	1024
 
 /* Bytes of one message, over all its frames. */
-#define KRING_MESSAGE_MAX	(1 << 20)
+#define KRING_MESSAGE_MAX	1048576
 
 /*
  * Bytes of one message of CONTROL. Who receives it can take it only when it is complete, and

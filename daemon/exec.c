@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Service exec: start a program. What the request asks for is looked up and checked here, so
+ * that the child only has to become it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "environment.h"
+#include "log.h"
+#include "services.h"
+#include "session_start.h"
+#include "session_stream.h"
+#include "sessions.h"
+
+#define UMASK		022
+
+/**
+ * struct plan - what is allocated for a struct spawn
+ * @identity: user and groups
+ * @argv: arguments
+ * @envp: environment
+ * @cwd: directory, NULL: the user's home
+ * @limits: resource limits
+ */
+struct plan {
+	struct identity identity;
+	char **argv;
+	char **envp;
+	char *cwd;
+	struct spawn_limit *limits;
+};
+
+static void plan_free(struct plan *plan)
+{
+	free(plan->limits);
+	free(plan->cwd);
+	free(plan->envp);
+	free(plan->argv);
+	identity_free(&plan->identity);
+}
+
+static int plan_argv(struct plan *plan, const Kring__Exec *exec, struct failure *failure)
+{
+	if (!exec->n_argv)
+		return failure_set(failure, EINVAL, "argv", "no program");
+	plan->argv = strings_new(exec->argv, exec->n_argv, 0);
+	if (plan->argv)
+		return 0;
+	if (errno == EINVAL)
+		return failure_set(failure, EINVAL, "argv", "an argument has a NUL in it");
+	return failure_errno(failure, errno, "argv", "arguments");
+}
+
+static int plan_cwd(struct plan *plan, const Kring__Exec *exec, struct failure *failure)
+{
+	if (!exec->cwd.len)
+		return 0;
+	if (memchr(exec->cwd.data, '\0', exec->cwd.len))
+		return failure_set(failure, EINVAL, "chdir", "the path has a NUL in it");
+	plan->cwd = strndup((char *)exec->cwd.data, exec->cwd.len);
+	return plan->cwd ? 0 : failure_errno(failure, ENOMEM, "chdir", "path");
+}
+
+static rlim_t limit_value(uint64_t value)
+{
+	return value == UINT64_MAX ? RLIM_INFINITY : value;
+}
+
+/* The agent may have more open files than programs are used to; then what was asked for. */
+static int plan_limits(struct plan *plan, const Kring__Exec *exec, struct spawn *spawn,
+		       const struct rlimit *files, struct failure *failure)
+{
+	struct spawn_limit *limit;
+	size_t i;
+
+	if (exec->n_rlimits > RLIM_NLIMITS)
+		return failure_set(failure, EINVAL, "rlimit", "%zu of them, and there are %d",
+				   exec->n_rlimits, RLIM_NLIMITS);
+	plan->limits = calloc(exec->n_rlimits + 1, sizeof(*plan->limits));
+	if (!plan->limits)
+		return failure_errno(failure, ENOMEM, "rlimit", "limits");
+	limit = plan->limits;
+	if (files->rlim_cur) {
+		limit->resource = RLIMIT_NOFILE;
+		limit->limit = *files;
+		limit++;
+	}
+	for (i = 0; i < exec->n_rlimits; i++, limit++) {
+		limit->resource = exec->rlimits[i]->resource;
+		limit->limit.rlim_cur = limit_value(exec->rlimits[i]->soft);
+		limit->limit.rlim_max = limit_value(exec->rlimits[i]->hard);
+	}
+	spawn->limits = plan->limits;
+	spawn->limit_count = limit - plan->limits;
+	return 0;
+}
+
+/* What is allocated is freed by the caller, also on failure. */
+static int plan_spawn(struct plan *plan, struct agent *agent, const Kring__Exec *exec,
+		      struct spawn *spawn, struct failure *failure)
+{
+	int code;
+
+	code = plan_argv(plan, exec, failure);
+	if (code)
+		return code;
+	code = identity_find(&plan->identity, exec->user, exec->groups, exec->n_groups, failure);
+	if (code)
+		return code;
+	plan->envp = environment_new(&agent->config, &plan->identity, exec, failure);
+	if (!plan->envp)
+		return -failure->number;
+	code = plan_cwd(plan, exec, failure);
+	if (code)
+		return code;
+	code = plan_limits(plan, exec, spawn, &agent->sessions->files, failure);
+	if (code)
+		return code;
+	if (exec->umask && (exec->umask->value < 0 || exec->umask->value > 0777))
+		return failure_set(failure, EINVAL, "umask", "%#" PRIo64 ": not one",
+				   exec->umask->value);
+	spawn->argv = plan->argv;
+	spawn->envp = plan->envp;
+	spawn->cwd = plan->cwd;
+	spawn->identity = &plan->identity;
+	spawn->umask = exec->umask ? exec->umask->value : UMASK;
+	return 0;
+}
+
+static int exec_start(struct agent *agent, struct kring_stream *stream, const Kring__Exec *exec,
+		      struct failure *failure)
+{
+	struct session *session;
+	struct plan plan = { 0 };
+	struct spawn spawn = { 0 };
+	int code;
+
+	code = plan_spawn(&plan, agent, exec, &spawn, failure);
+	if (code)
+		goto free_plan;
+	session = sessions_add(agent, exec->name, failure);
+	if (!session) {
+		code = -failure->number;
+		goto free_plan;
+	}
+	code = session_start(session, &spawn, exec, failure);
+	if (code) {
+		session_release(session);
+		goto free_plan;
+	}
+	session_set_stream(session, stream);
+	log_debug("session %" PRIu64 ": exec %.100s as %.50s (pid %d)", session->number,
+		  plan.argv[0], plan.identity.name, (int)session->pid);
+free_plan:
+	plan_free(&plan);
+	return code;
+}
+
+static void exec_open(struct agent *agent, struct kring_stream *stream, const void *request)
+{
+	struct failure failure;
+
+	if (!exec_start(agent, stream, request, &failure))
+		return;
+	log_debug("exec refused: %s: %s", failure.step, failure.text);
+	kring_reset(stream, failure.number, failure.step, "%s", failure.text);
+}
+
+const struct service service_exec = {
+	.name = "exec",
+	.request = &kring__exec__descriptor,
+	.open = exec_open,
+};

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Pipes of sessions that are over. A child in the background that still writes there, as
+ * one that "sh -c 'server &'" has started, would be killed by SIGPIPE if they were closed,
+ * or hang if nobody read them. So they are read, and what is in them is dropped, at a
+ * pipeful each PAUSE_NS: a child that writes without end shall not keep the agent busy.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "leftover.h"
+#include "log.h"
+
+/* Each is a descriptor. When there are more, the oldest ones are closed after all. */
+#define LEFTOVERS_MAX	256
+
+#define PAUSE_NS	10000000ull
+#define PIPEFUL		65536
+
+/**
+ * struct leftover - one of them
+ * @list: of all there are
+ * @loop: event loop
+ * @op: waits for bytes, or for the pause to be over
+ * @fd: reading end, -1: it is closed, and to be freed
+ */
+struct leftover {
+	TAILQ_ENTRY(leftover) list;
+	struct loop *loop;
+	struct loop_op op;
+	int fd;
+};
+
+static TAILQ_HEAD(leftovers, leftover) leftovers = TAILQ_HEAD_INITIALIZER(leftovers);
+static unsigned int count;
+
+static void leftover_close(struct leftover *leftover)
+{
+	TAILQ_REMOVE(&leftovers, leftover, list);
+	count--;
+	close(leftover->fd);
+	leftover->fd = -1;
+	if (leftover->op.busy)
+		loop_cancel(leftover->loop, &leftover->op);
+	else
+		free(leftover);
+}
+
+static void leftover_ready(struct loop_op *op, int result)
+{
+	struct leftover *leftover = container_of(op, struct leftover, op);
+	static char scratch[PIPEFUL / 16];
+	size_t total = 0;
+	ssize_t len;
+
+	(void)result;
+	if (leftover->fd < 0) {
+		free(leftover);
+		return;
+	}
+	do {
+		len = read(leftover->fd, scratch, sizeof(scratch));
+		total += len > 0 ? len : 0;
+	} while ((len > 0 && total < PIPEFUL) || (len < 0 && errno == EINTR));
+	if (!len || (len < 0 && errno != EAGAIN))
+		leftover_close(leftover);
+	else if (total)
+		loop_timeout(leftover->loop, op, PAUSE_NS);
+	else
+		loop_poll(leftover->loop, op, leftover->fd, POLLIN);
+}
+
+int leftover_add(struct loop *loop, int fd)
+{
+	struct leftover *leftover = calloc(1, sizeof(*leftover));
+
+	if (!leftover)
+		return -ENOMEM;
+	if (count == LEFTOVERS_MAX) {
+		log_debug("closing the oldest of %u pipes of sessions that are over", count);
+		leftover_close(TAILQ_FIRST(&leftovers));
+	}
+	leftover->loop = loop;
+	leftover->fd = fd;
+	leftover->op.done = leftover_ready;
+	TAILQ_INSERT_TAIL(&leftovers, leftover, list);
+	count++;
+	loop_poll(loop, &leftover->op, fd, POLLIN);
+	return 0;
+}
+
+void leftover_fini(struct loop *loop)
+{
+	(void)loop;
+	while (!TAILQ_EMPTY(&leftovers))
+		leftover_close(TAILQ_FIRST(&leftovers));
+}

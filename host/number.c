@@ -46,3 +46,23 @@ bool parse_bytes(const char *text, uint64_t *bytes)
 	*bytes <<= shift;
 	return true;
 }
+
+/** parse_milliseconds() - seconds, not 0, with up to three decimal places */
+bool parse_milliseconds(const char *text, uint64_t *milliseconds)
+{
+	uint64_t seconds, part = 0, unit = 100;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	seconds = strtoull(text, &end, 10);
+	/* A century and more is no time to wait, and sums of these are not to overflow. */
+	if (errno || seconds > UINT32_MAX)
+		return false;
+	if (*end == '.')
+		for (end++; *end >= '0' && *end <= '9' && unit; end++, unit /= 10)
+			part += (*end - '0') * unit;
+	*milliseconds = seconds * 1000 + part;
+	return !*end && *milliseconds;
+}

@@ -23,9 +23,30 @@ enum tool_status {
 	TOOL_USAGE,
 };
 
+/*
+ * The status of a program that ran in the guest, which becomes the tool's own. Nothing that
+ * the tool says itself is 0x100 or more.
+ */
+#define TOOL_STATUS(code)	(0x100 | (code))
+
+int cmd_attach(int argc, char **argv, struct kring_error *err);
+int cmd_broker(int argc, char **argv, struct kring_error *err);
 int cmd_cat(int argc, char **argv, struct kring_error *err);
+int cmd_clock(int argc, char **argv, struct kring_error *err);
+int cmd_cp(int argc, char **argv, struct kring_error *err);
 int cmd_create(int argc, char **argv, struct kring_error *err);
+int cmd_events(int argc, char **argv, struct kring_error *err);
+int cmd_exec(int argc, char **argv, struct kring_error *err);
+int cmd_forward(int argc, char **argv, struct kring_error *err);
+int cmd_health(int argc, char **argv, struct kring_error *err);
+int cmd_info(int argc, char **argv, struct kring_error *err);
+int cmd_kill(int argc, char **argv, struct kring_error *err);
+int cmd_log(int argc, char **argv, struct kring_error *err);
+int cmd_ping(int argc, char **argv, struct kring_error *err);
+int cmd_ps(int argc, char **argv, struct kring_error *err);
+int cmd_shutdown(int argc, char **argv, struct kring_error *err);
 int cmd_stat(int argc, char **argv, struct kring_error *err);
+int cmd_top(int argc, char **argv, struct kring_error *err);
 
 /* main.c: one line on stderr from a sub-command that goes on */
 void tool_notice(const char *fmt, ...) TOOL_PRINTF(1, 2);
@@ -37,5 +58,6 @@ int tool_bad_option(int opt, char **argv, struct kring_error *err);
 /* number.c */
 bool parse_bytes(const char *text, uint64_t *bytes);
 bool parse_count(const char *text, uint64_t *count);
+bool parse_milliseconds(const char *text, uint64_t *milliseconds);
 
 #endif /* KRING_TOOL_H */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The broker: it owns the host's end of a region, and serves many clients on a socket.
+ *
+ *	clients --- broker_client.c --- switch.c --- broker_ring.c --- region
+ *	                 |                               |
+ *	      broker_status.c: its own services     local.c: for the guest's programs
+ *
+ * Frames of all clients and of the local multiplexer take turns on their way to the ring, one
+ * frame each. A client whose frame has to wait for the ring is not read meanwhile, so there is
+ * one frame of each at most; what the guest sends waits in the client's outbox, as long as its
+ * socket is full, and stalls nobody else.
+ */
+#ifndef KRING_BROKER_H
+#define KRING_BROKER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include <systemd/sd-event.h>
+
+#include <message.h>
+
+#include "link.h"
+#include "listener.h"
+#include "local.h"
+#include "switch.h"
+#include "target.h"
+#include "tool.h"
+
+struct broker;
+struct broker_client;
+
+/**
+ * struct broker_args - the command line
+ * @region: --region
+ * @doorbell: --doorbell or NULL
+ * @socket: --socket
+ * @services: --service, all
+ * @service_count: how many
+ * @vsock_uds: --vsock-uds or NULL
+ * @streams_max: --streams-max
+ * @clients_max: --clients-max
+ * @memory_max: --memory-max
+ * @verbose: --verbose
+ */
+struct broker_args {
+	const char *region;
+	const char *doorbell;
+	const char *socket;
+	struct local_service *services;
+	unsigned int service_count;
+	const char *vsock_uds;
+	uint64_t streams_max;
+	uint64_t clients_max;
+	uint64_t memory_max;
+	bool verbose;
+};
+
+/**
+ * struct turn - who has a frame for the ring
+ * @link: in the broker's list
+ * @queued: it is in there
+ * @client: whose; NULL: the local multiplexer's
+ */
+struct turn {
+	TAILQ_ENTRY(turn) link;
+	bool queued;
+	struct broker_client *client;
+};
+
+TAILQ_HEAD(turns, turn);
+TAILQ_HEAD(broker_clients, broker_client);
+LIST_HEAD(subscribers, subscriber);
+
+/**
+ * struct broker - all there is
+ * @args: command line
+ * @loop: event loop
+ * @ring: the region; NULL: it could not be used, and is tried again
+ * @ring_retry: when
+ * @ring_pause: milliseconds until then
+ * @sb: whose streams are whose
+ * @local: the broker's own streams with the guest
+ * @listener: --socket
+ * @soon: runs broker_on_soon()
+ * @turns: who waits for the ring
+ * @local_turn: of the local multiplexer
+ * @out: frame of the broker's own that the ring has no room for
+ * @out_len: its bytes
+ * @in: frame that was received
+ * @in_len: its bytes, where the local multiplexer has yet to take it
+ * @clients: connected ones
+ * @client_count: how many
+ * @client_serial: number of the last one
+ * @subscribers: of broker.events
+ * @memory: bytes in all outboxes
+ * @frame_max: longest frame that the ring takes
+ * @stopping: since SIGTERM
+ * @guest_frames: frames received
+ * @piece: frame on its way
+ * @own: frame of a client for the broker itself
+ * @refused_clients: as there were too many
+ * @lost_clients: disconnected by the broker
+ * @lines: written to stderr in the second of @lines_second
+ * @lines_second: CLOCK_MONOTONIC
+ */
+struct broker {
+	const struct broker_args *args;
+	sd_event *loop;
+	struct link *ring;
+	sd_event_source *ring_retry;
+	uint64_t ring_pause;
+	struct switchboard *sb;
+	struct local *local;
+	struct listener *listener;
+	sd_event_source *soon;
+	struct turns turns;
+	struct turn local_turn;
+	size_t out_len;
+	size_t in_len;
+	struct broker_clients clients;
+	unsigned int client_count;
+	unsigned int client_serial;
+	struct subscribers subscribers;
+	size_t memory;
+	size_t frame_max;
+	bool stopping;
+	uint64_t guest_frames;
+	uint64_t refused_clients;
+	uint64_t lost_clients;
+	unsigned int lines;
+	uint64_t lines_second;
+	uint8_t out[KRING_STREAM_FRAME_MAX];
+	uint8_t in[KRING_STREAM_FRAME_MAX];
+	uint8_t piece[KRING_STREAM_FRAME_MAX];
+	uint8_t own[KRING_STREAM_FRAME_MAX];
+};
+
+/* broker.c */
+
+/* Runs until it is told to end; an exit status. */
+int broker_run(const struct broker_args *args, struct kring_error *err);
+
+/* Look after clients' multiplexers, and after those that are gone, when nobody looks at them. */
+void broker_soon(struct broker *broker);
+
+/* broker_ring.c */
+
+/* Attach to the region; and, once there is a local multiplexer, begin. */
+int broker_ring_open(struct broker *broker, struct kring_error *err);
+int broker_ring_start(struct broker *broker, struct kring_error *err);
+void broker_ring_close(struct broker *broker);
+
+/* Have broker_ring_turn() called for it, when the ring has room. */
+void broker_ring_wait(struct broker *broker, struct turn *turn);
+void broker_ring_forget(struct broker *broker, struct turn *turn);
+
+/* Whether a frame can be sent at once without jumping the queue. */
+bool broker_ring_idle(const struct broker *broker);
+
+/* The guest's agent has said Hello, for the first time or as another process. */
+void broker_guest_hello(struct broker *broker, bool replaced);
+
+/* broker_status.c */
+
+/*
+ * Tell of an event: on stderr, and to those who have opened broker.events. @kind is a word.
+ * Those of @detail are on stderr with --verbose only.
+ */
+void broker_event(struct broker *broker, bool detail, const char *kind, const char *fmt, ...)
+	TOOL_PRINTF(4, 5);
+
+/* A client has opened a stream to a service broker.* */
+void broker_status_open(struct broker *broker, struct kring_stream *stream, const char *service);
+
+/* broker_stat.c: the service broker.stat */
+void broker_stat_open(struct broker *broker, struct kring_stream *stream);
+
+/* For switch_ops.event. */
+void broker_stream_event(void *owner, const struct switch_stream *stream,
+			 enum switch_event event, const char *text);
+
+#endif /* KRING_BROKER_H */

@@ -5,11 +5,13 @@ UNIT_TESTS := \
 	selftests/unit/batch.c \
 	selftests/unit/host.c \
 	selftests/unit/mux.c \
+	selftests/unit/output_log.c \
 	selftests/unit/region.c \
 	selftests/unit/region_faults.c \
 	selftests/unit/ring.c \
 	selftests/unit/ring_hostile.c \
-	selftests/unit/ring_threads.c
+	selftests/unit/ring_threads.c \
+	selftests/unit/switch.c
 UNIT_HELPERS := selftests/unit/fake_guest.c
 UNIT_SCRIPTS := selftests/unit/tool.sh
 UNIT_HDRS := selftests/unit/guest.h selftests/unit/random.h selftests/unit/scratch.h

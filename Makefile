@@ -90,12 +90,13 @@ $(BUILD)/kring: $(HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libkring.a
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/lib/libkring.a
 
 $(BUILD)/kringd: $(DAEMON_OBJS)
-	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -luring -ludev -lsystemd
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -luring -ludev
 
 # For guests that have neither systemd nor udev, nor libraries.
 $(BUILD)/kringd-static: $(DAEMON_SRCS) $(LIB_SRCS) $(AGENT_C) $(HEADERS)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -DKRINGD_STATIC -Iuapi -Ilib -I$(GEN) $(WARN) -Os \
-		-ffunction-sections -fdata-sections -Wl,--gc-sections -s $(LDFLAGS) -static \
+		-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+		-Wl,--gc-sections -s $(LDFLAGS) -static \
 		-o $@ $(DAEMON_SRCS) $(LIB_SRCS) $(AGENT_C) -lprotobuf-c -luring
 
 $(BUILD)/obj/%.o: %.c $(HEADERS) | $(GEN)/kring/agent.pb-c.h
@@ -129,8 +130,13 @@ $(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^
 
+# The guest's end of a region on this machine, so that a broker can be tested without a VM.
+$(BUILD)/tests/guest_bridge: $(BUILD)/obj/selftests/agent/guest_bridge.o
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
+
 .PHONY: tests
-tests: $(BUILD)/tests/traffic-host $(GUEST_PROGRAMS)
+tests: $(BUILD)/tests/traffic-host $(BUILD)/tests/guest_bridge $(GUEST_PROGRAMS)
 
 # The unit tests, each once as users compile it and once under the sanitizers.
 UNIT_NAMES := $(notdir $(UNIT_TESTS:.c=))
@@ -157,14 +163,20 @@ $(BUILD)/unit/exhaustive: selftests/proof/exhaustive.c $(HEADERS)
 	$(CC) $(KRING_CFLAGS) $(SANITIZE) -o $@ $<
 
 UNIT := $(UNIT_PLAIN) $(UNIT_SANITIZED) $(BUILD)/unit/exchange-tsan $(BUILD)/unit/exhaustive
-PROOFS := selftests/proof/cocci selftests/model/run selftests/litmus/run
+AGENT_TESTS := $(sort $(wildcard selftests/agent/test_*.py))
+PROOFS := selftests/proof/cocci selftests/proof/eva selftests/proof/wp selftests/model/run selftests/litmus/run
 VM_TESTS := $(sort $(wildcard selftests/vm/test_*.py))
 RUN := KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) KRING=$(TOP)/$(BUILD)/kring \
-       FAKE_GUEST=$(TOP)/$(BUILD)/unit/fake_guest selftests/run
+       FAKE_GUEST=$(TOP)/$(BUILD)/unit/fake_guest KRINGD=$(TOP)/$(BUILD)/kringd \
+       GUEST_BRIDGE=$(TOP)/$(BUILD)/tests/guest_bridge selftests/run
 
 .PHONY: unit
 unit: $(UNIT) $(BUILD)/unit/fake_guest tools ## Run the tests that need no VM
 	$(RUN) $(UNIT) $(UNIT_SCRIPTS)
+
+.PHONY: agent
+agent: tools daemon tests ## Run the tests of kringd and kring, without a VM
+	$(RUN) $(if $(K),-k '$(K)') $(AGENT_TESTS)
 
 .PHONY: model
 model: ## Check the model of kicks in all its configurations
@@ -175,9 +187,17 @@ model: ## Check the model of kicks in all its configurations
 litmus: ## Run the litmus tests of the barriers, where herd7 is installed
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/litmus/run
 
+# Hours: one proof for each size of ring in each format.
+.PHONY: prove
+prove: ## Prove the ring with Frama-C, for all its sizes
+	@$(MAKE) -s deps-proof
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/proof/eva
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/proof/wp --planted
+	KRING_BUILD=$(TOP)/$(BUILD) selftests/proof/wp full
+
 .PHONY: vm
-vm: module tools tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
-	$(RUN) $(if $(K),-k $(K)) $(VM_TESTS)
+vm: module tools daemon tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
+	$(RUN) $(if $(K),-k '$(K)') $(VM_TESTS)
 
 # Longer than a check should take.
 .PHONY: fuzz
@@ -208,8 +228,8 @@ check: ## Run all tests; sets up what they need
 	@$(MAKE) -s check-all
 
 .PHONY: check-all
-check-all: all $(UNIT) $(BUILD)/unit/fake_guest
-	@$(RUN) selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(VM_TESTS)
+check-all: all daemon $(UNIT) $(BUILD)/unit/fake_guest
+	@$(RUN) selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(AGENT_TESTS) $(VM_TESTS)
 
 .PHONY: demo
 demo: ## Show the main job on a real VM; sets up what it needs
@@ -217,5 +237,5 @@ demo: ## Show the main job on a real VM; sets up what it needs
 	@$(MAKE) -s demo-built
 
 .PHONY: demo-built
-demo-built: module tools tests
+demo-built: module tools daemon tests
 	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/vm/demo.py

@@ -33,14 +33,14 @@ PAGE = 4096
 PAIRED = 'until [ "$(cat /sys/class/kring/kring/doorbell)" = vport ]; do sleep 0.05; done'
 
 
-def guest(directory: str, files=None) -> dict:
+def guest(directory: str, files=None, modules=()) -> dict:
     """The arguments of VM(): a kernel, and a file system with kring.ko and the test programs."""
     kernel = Kernel.find()
     module = os.path.join(BUILD, f'module-{kernel.version}', 'kmod', 'kring.ko')
     if not os.path.exists(module):
         raise SystemExit(f'{module} is not there: run "make module"')
     initramfs = build_initramfs(
-        os.path.join(directory, 'initramfs'), kernel, [*MODULES, module],
+        os.path.join(directory, 'initramfs'), kernel, [*MODULES, *modules, module],
         {**{f'/bin/{name}': os.path.join(TESTS, name) for name in PROGRAMS}, **(files or {})})
     return {'kernel': kernel, 'initramfs': initramfs}
 

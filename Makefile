@@ -225,10 +225,14 @@ style: ## Run the style and static checks
 .PHONY: check
 check: ## Run all tests; sets up what they need
 	@$(MAKE) -s deps-check
+	@$(MAKE) -s -j$$(nproc) check-built
 	@$(MAKE) -s check-all
 
+.PHONY: check-built
+check-built: all daemon $(UNIT) $(BUILD)/unit/fake_guest
+
 .PHONY: check-all
-check-all: all daemon $(UNIT) $(BUILD)/unit/fake_guest
+check-all: check-built
 	@$(RUN) selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(AGENT_TESTS) $(VM_TESTS)
 
 .PHONY: demo

@@ -47,7 +47,7 @@ void mux_output(struct kring_mux *mux, struct kring_stream *stream)
 	bool pending = kring_mux_pending(mux);
 
 	if (stream) {
-		if (stream->ready || stream->state == STREAM_DEAD)
+		if (stream->ready || stream->parked || stream->state == STREAM_DEAD)
 			return;
 		stream->ready = true;
 		TAILQ_INSERT_TAIL(&mux->ready, stream, turns);
@@ -185,6 +185,34 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 	while ((stream = LIST_FIRST(&all)))
 		stream_fail(stream, error, len);
 	/* What the callbacks wanted to tell the peer is not for the next one. */
+	free_notices(mux, true);
+	leave(mux);
+}
+
+struct kring_stream *kring_mux_next(struct kring_mux *mux, const struct kring_stream *stream)
+{
+	unsigned int i = 0;
+
+	if (stream) {
+		if (LIST_NEXT(stream, bucket))
+			return LIST_NEXT(stream, bucket);
+		i = (stream->number >> 1) % BUCKETS + 1;
+	}
+	for (; i < BUCKETS; i++)
+		if (!LIST_EMPTY(&mux->table[i]))
+			return LIST_FIRST(&mux->table[i]);
+	return NULL;
+}
+
+void kring_mux_park(struct kring_mux *mux)
+{
+	struct kring_stream *stream, *next;
+
+	enter(mux);
+	for (stream = kring_mux_next(mux, NULL); stream; stream = next) {
+		next = kring_mux_next(mux, stream);
+		stream_park(stream);
+	}
 	free_notices(mux, true);
 	leave(mux);
 }

@@ -208,6 +208,18 @@ void kring_mux_ping(struct kring_mux *mux, uint64_t cookie);
  */
 void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len);
 
+/**
+ * kring_mux_park() - the connection is gone, and there is going to be another one
+ * @mux: multiplexer
+ *
+ * Streams stay, and may be written to and read from, but nothing of them is sent or taken
+ * until kring_stream_resume(). What waited to be pulled is dropped, except a Hello.
+ */
+void kring_mux_park(struct kring_mux *mux);
+
+/** kring_mux_next() - the stream behind @stream, or the first one for NULL; NULL: no more */
+struct kring_stream *kring_mux_next(struct kring_mux *mux, const struct kring_stream *stream);
+
 /** kring_mux_find() - a stream by its number, or NULL */
 struct kring_stream *kring_mux_find(struct kring_mux *mux, uint32_t number);
 
@@ -286,6 +298,49 @@ void kring_stream_commit(struct kring_stream *stream, unsigned int channel, size
 
 /** kring_stream_eof() - no more bytes on @channel */
 void kring_stream_eof(struct kring_stream *stream, unsigned int channel);
+
+/**
+ * struct kring_position - how far one end has received a channel
+ * @received: bytes that have arrived
+ * @limit: position up to which the peer may send
+ * @ended: its end has arrived
+ */
+struct kring_position {
+	uint64_t received;
+	uint64_t limit;
+	bool ended;
+};
+
+/**
+ * struct kring_resume - what one end has of a stream: all that the other must know to go on
+ * @accepted: it is open here, not only on its way
+ * @closed: the other end's CLOSE has arrived
+ * @channels: of each, CONTROL's as the last
+ */
+struct kring_resume {
+	bool accepted;
+	bool closed;
+	struct kring_position channels[KRING_CHANNELS + 1];
+};
+
+/** kring_stream_describe() - fill in what this end has of @stream, for the other one */
+void kring_stream_describe(const struct kring_stream *stream, struct kring_resume *resume);
+
+/**
+ * kring_stream_resume() - go on with a stream that kring_mux_park() has parked
+ * @stream: stream
+ * @peer: what the other end has of it; NULL: it does not have it
+ *
+ * What the other end lacks is sent again. It may also have more than was sent, when this
+ * end's memory is from an earlier moment: then what is written is dropped until it is new.
+ *
+ * A stream that the other end does not have is opened again, where it was not accepted yet,
+ * and is over, where nothing but the other end's CLOSE was missing.
+ *
+ * Return: 0; -ESTALE: what the other end lacks is not there any more, or -ENOENT: it does
+ * not have the stream. Reset it then.
+ */
+int kring_stream_resume(struct kring_stream *stream, const struct kring_resume *peer);
 
 /** kring_stream_unacked() - bytes written to @channel that the peer has not consumed yet */
 size_t kring_stream_unacked(const struct kring_stream *stream, unsigned int channel);

@@ -19,6 +19,7 @@
  * @queue: from what is not acknowledged on
  * @acked: position of the queue's front
  * @sent: position behind the last byte that was pulled
+ * @ahead: position up to which the peer had received more than was sent, at a resumption
  * @limit: position up to which the peer takes bytes
  * @ended: kring_stream_eof()
  * @eof_sent: EOF was pulled
@@ -28,6 +29,7 @@ struct channel_out {
 	struct kring_queue queue;
 	uint64_t acked;
 	uint64_t sent;
+	uint64_t ahead;
 	uint64_t limit;
 	bool ended;
 	bool eof_sent;
@@ -54,7 +56,8 @@ struct channel_in {
 
 /**
  * struct message - one that may be larger than a frame
- * @bytes: malloc()ed, NULL where there are none
+ * @bytes: malloc()ed, NULL where there are none. They stay when all are sent: they may have
+ *	to be sent again
  * @len: bytes
  * @sent: bytes that were pulled
  * @pending: its last frame is not pulled, or has not arrived
@@ -88,6 +91,7 @@ enum stream_state {
  * @number: as in its frames
  * @parent: the stream that it belongs to
  * @state: how far it is
+ * @parked: the connection is gone: nothing is sent or taken
  * @ready: it is in the mux' list of those that have something to pull
  * @ours: opened by this side
  * @announced: the peer may know of it
@@ -113,6 +117,7 @@ struct kring_stream {
 	uint32_t number;
 	uint32_t parent;
 	enum stream_state state;
+	bool parked;
 	bool ready;
 	bool ours;
 	bool announced;
@@ -216,6 +221,9 @@ void stream_end(struct kring_stream *stream);
 
 /* Ends it, and tells its owner. */
 void stream_fail(struct kring_stream *stream, const void *error, size_t len);
+
+/* The connection is gone. May end it, where the peer must begin anew anyway. */
+void stream_park(struct kring_stream *stream);
 
 /* A frame for it has arrived. */
 void stream_receive(struct kring_stream *stream, const struct kring_stream_header *header,

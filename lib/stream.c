@@ -394,16 +394,21 @@ static void receive_ack(struct kring_stream *stream, unsigned int channel, uint6
 		return;
 	}
 	memcpy(&window, payload, sizeof(window));
-	if (offset > out->sent) {
+	if (offset > out->sent && offset > out->ahead) {
 		stream_break(stream, EPROTO, "ACK of %llu bytes, and %llu were sent",
 			     (unsigned long long)offset, (unsigned long long)out->sent);
 		return;
 	}
+	window = le32toh(window);
 	if (offset > out->acked) {
-		kring_queue_drop(&out->queue, offset - out->acked);
-		out->acked = offset;
+		uint64_t taken = offset < written(out) ? offset : written(out);
+
+		kring_queue_drop(&out->queue, taken - out->acked);
+		out->acked = taken;
+		if (out->sent < taken)
+			out->sent = taken;
 	}
-	offset += le32toh(window);
+	offset += window;
 	if (offset > out->limit) {
 		out->limit = offset;
 		if (written(out) > out->sent)
@@ -614,6 +619,9 @@ static void receive_accept(struct kring_stream *stream)
 	if (stream->ops && stream->ops->accepted && !stream->detached)
 		stream->ops->accepted(stream, reply.bytes, reply.len);
 	message_clear(stream->mux, &reply);
+	/* It has arrived. */
+	if (stream->state != STREAM_DEAD)
+		message_clear(stream->mux, &stream->start);
 }
 
 /* Tells the owner that the peer has closed, once it has consumed all. */
@@ -680,12 +688,119 @@ static bool expected(const struct kring_stream *stream, uint8_t type)
 	return false;
 }
 
+void stream_park(struct kring_stream *stream)
+{
+	struct kring_mux *mux = stream->mux;
+
+	if (stream->ready)
+		TAILQ_REMOVE(&mux->ready, stream, turns);
+	stream->ready = false;
+	stream->parked = true;
+	/* What has arrived of a message comes again with the rest. */
+	if (stream->incoming_type) {
+		stream->incoming_type = 0;
+		message_clear(mux, &stream->incoming);
+	}
+	/* Nobody knows of it here, and where it is from it is opened again. */
+	if (stream->state == STREAM_INCOMING)
+		stream_end(stream);
+}
+
+void kring_stream_describe(const struct kring_stream *stream, struct kring_resume *resume)
+{
+	const struct channel_in *in;
+	unsigned int i;
+
+	resume->accepted = stream->state == STREAM_OPEN;
+	resume->closed = stream->peer_closed;
+	for (i = 0; i < CHANNELS; i++) {
+		in = &stream->in[i];
+		resume->channels[i] = (struct kring_position){
+			.received = in->received, .limit = in->limit, .ended = in->ended,
+		};
+	}
+}
+
+static void message_again(struct message *message)
+{
+	message->sent = 0;
+	message->pending = true;
+}
+
+/* Nothing of it has arrived, or nothing is known to. */
+static int resume_absent(struct kring_stream *stream)
+{
+	unsigned int i;
+
+	if (stream->state != STREAM_OPENING)
+		return -ENOENT;
+	for (i = 0; i < CHANNELS; i++)
+		if (stream->out[i].acked)
+			return -ESTALE;
+	for (i = 0; i < CHANNELS; i++) {
+		stream->out[i].sent = 0;
+		stream->out[i].limit = KRING_STREAM_WINDOW;
+		stream->out[i].eof_sent = false;
+	}
+	stream->announced = false;
+	message_again(&stream->start);
+	return 0;
+}
+
+static int resume_channels(struct kring_stream *stream, const struct kring_resume *peer)
+{
+	const struct kring_position *position;
+	struct channel_out *out;
+	unsigned int i;
+
+	for (i = 0; i < CHANNELS; i++)
+		if (peer->channels[i].received < stream->out[i].acked)
+			return -ESTALE;
+	for (i = 0; i < CHANNELS; i++) {
+		out = &stream->out[i];
+		position = &peer->channels[i];
+		out->sent = position->received < written(out) ? position->received : written(out);
+		out->ahead = position->received;
+		out->limit = position->limit;
+		if (!position->ended)
+			out->eof_sent = false;
+	}
+	return 0;
+}
+
+int kring_stream_resume(struct kring_stream *stream, const struct kring_resume *peer)
+{
+	int code;
+
+	if (!stream->parked)
+		return 0;
+	/* It has ended there, with our CLOSE, and the other one was lost. */
+	if (!peer && stream->detached && !stream->close.pending) {
+		stream_end(stream);
+		return 0;
+	}
+	code = peer ? resume_channels(stream, peer) : resume_absent(stream);
+	if (code)
+		return code;
+	if (peer && !stream->ours && stream->state == STREAM_OPEN && !peer->accepted)
+		message_again(&stream->start);
+	if (peer && stream->ours)
+		stream->start.pending = false;
+	if (peer && stream->detached && !peer->closed)
+		message_again(&stream->close);
+	stream->parked = false;
+	mux_output(stream->mux, stream);
+	return 0;
+}
+
 void stream_receive(struct kring_stream *stream, const struct kring_stream_header *header,
 		    const uint8_t *payload, size_t len)
 {
 	uint64_t offset = le64toh(header->offset);
 	unsigned int channel = header->channel;
 
+	if (stream->parked && header->type != KRING_STREAM_RESET)
+		return;
 	if (!expected(stream, header->type)) {
 		stream_break(stream, EPROTO, "a frame of type %u does not belong here",
 			     header->type);
@@ -755,8 +870,7 @@ static size_t pull_message(struct kring_stream *stream, struct message *message,
 	if (len)
 		memcpy(buf + at, message->bytes + message->sent, len);
 	message->sent += len;
-	if (!more)
-		message_clear(stream->mux, message);
+	message->pending = more;
 	return at + len;
 }
 
@@ -805,6 +919,9 @@ static size_t pull_bytes(struct kring_stream *stream, unsigned int channel, uint
 
 	if (len > max)
 		len = max;
+	/* After a resumption the limit is what the peer says it was. */
+	if (out->limit < out->sent)
+		return 0;
 	if (len > out->limit - out->sent)
 		len = out->limit - out->sent;
 	if (!len)

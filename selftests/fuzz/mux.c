@@ -225,6 +225,35 @@ static void pull(struct owner *owner)
 	require(!(header.flags & ~KRING_STREAM_MORE));
 }
 
+/* Another connection, to a peer that says of each stream whatever it likes. */
+static void reconnect(struct owner *owner)
+{
+	struct kring_stream *stream, *next;
+	struct kring_resume peer;
+	unsigned int i;
+	uint8_t what;
+
+	kring_mux_park(owner->mux);
+	for (stream = kring_mux_next(owner->mux, NULL); stream; stream = next) {
+		next = kring_mux_next(owner->mux, stream);
+		what = input_u8(&owner->in);
+		kring_stream_describe(stream, &peer);
+		peer.accepted = what & 1;
+		peer.closed = what & 2;
+		for (i = 0; what & 4 && i <= KRING_CHANNELS; i++) {
+			peer.channels[i].received = input_u8(&owner->in);
+			peer.channels[i].limit = input_u8(&owner->in) - 100;
+			peer.channels[i].ended = what & 8;
+		}
+		if (what & 16)
+			continue;
+		if (kring_stream_resume(stream, what & 32 ? NULL : &peer)) {
+			forget(stream);
+			kring_stream_reset(stream, NULL, 0);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct owner owner = { .in = { data, size } };
@@ -240,12 +269,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	owner.mux = kring_mux_new(&args);
 	while (owner.in.left) {
-		switch (input_u8(&owner.in) % 4) {
+		switch (input_u8(&owner.in) % 6) {
 		case 0:
 			act(&owner);
 			break;
 		case 1:
 			pull(&owner);
+			break;
+		case 2:
+			if (input_u8(&owner.in) % 16 == 0)
+				reconnect(&owner);
 			break;
 		default:
 			receive(&owner);

@@ -827,6 +827,189 @@ static void test_random(unsigned int rounds)
 	pair_close(&host, &guest);
 }
 
+/**
+ * struct wire - frames on their way in one direction, which are lost when it breaks
+ * @frames: each with its bytes
+ * @first: that arrives next
+ * @last: behind the last one
+ */
+struct wire {
+	struct {
+		uint8_t bytes[FRAME_MAX];
+		size_t len;
+	} frames[64];
+	unsigned int first;
+	unsigned int last;
+};
+
+static void wire_move(struct wire *wire, struct end *from)
+{
+	struct end *to = from->other;
+	unsigned int i;
+
+	if (wire->last - wire->first < 64 && random_below(&state, 4)) {
+		i = wire->last % 64;
+		wire->frames[i].len = kring_mux_pull(from->mux, wire->frames[i].bytes, FRAME_MAX);
+		if (wire->frames[i].len)
+			wire->last++;
+	}
+	if (wire->first != wire->last && random_below(&state, 4)) {
+		i = wire->first++ % 64;
+		must(!kring_mux_receive(to->mux, wire->frames[i].bytes, wire->frames[i].len));
+	}
+}
+
+/* Both ends find each other again: what each has is told to the other. */
+static void reconnect(struct end *host, struct end *guest)
+{
+	struct kring_stream *stream, *other, *next;
+	struct kring_resume ours, theirs;
+
+	kring_mux_park(host->mux);
+	kring_mux_park(guest->mux);
+	for (stream = kring_mux_next(host->mux, NULL); stream; stream = next) {
+		next = kring_mux_next(host->mux, stream);
+		other = kring_mux_find(guest->mux, kring_stream_number(stream));
+		kring_stream_describe(stream, &ours);
+		if (other)
+			kring_stream_describe(other, &theirs);
+		must(!kring_stream_resume(stream, other ? &theirs : NULL));
+		if (other)
+			must(!kring_stream_resume(other, &ours));
+	}
+	for (stream = kring_mux_next(guest->mux, NULL); stream; stream = next) {
+		next = kring_mux_next(guest->mux, stream);
+		if (!kring_mux_find(host->mux, kring_stream_number(stream)))
+			must(!kring_stream_resume(stream, NULL));
+	}
+}
+
+/*
+ * The connection breaks again and again, at any moment of a stream's life: each byte and each
+ * result arrives, once.
+ */
+static void test_resume(unsigned int lives)
+{
+	static struct wire there, back;
+	static uint8_t bytes[20000], result[6000];
+	struct end host, guest;
+	struct side client, server;
+	uint64_t sums[2], lens[2];
+	unsigned int life, i, breaks = 0;
+	bool good = true, closing;
+	size_t n;
+
+	pair_open(&host, &guest, NULL);
+	for (life = 0; life < lives; life++) {
+		unsigned int steps = 20 + random_below(&state, 400);
+
+		memset(sums, 0, sizeof(sums));
+		memset(lens, 0, sizeof(lens));
+		guest.opened = NULL;
+		side_init(&server, NULL);
+		side_init(&client, NULL);
+		client.stream = kring_mux_open(host.mux, 0, result, random_below(&state, 6000), 1,
+					       &stream_ops, &client);
+		closing = false;
+		for (i = 0; alive(&host) || alive(&guest) || !closing; i++) {
+			must(i < 100000);
+			if (!random_below(&state, 50)) {
+				there.first = there.last;
+				back.first = back.last;
+				reconnect(&host, &guest);
+				breaks++;
+			}
+			wire_move(&there, &host);
+			wire_move(&back, &guest);
+			if (guest.opened && !server.stream && !closing) {
+				server.stream = guest.opened;
+				guest.opened = NULL;
+				kring_stream_set_ops(server.stream, &stream_ops, &server);
+				must(!kring_stream_accept(server.stream, result, 5000, 1));
+			}
+			n = 1 + random_below(&state, sizeof(bytes));
+			pattern_fill(bytes, n, random_next(&state));
+			if (i < steps && !random_below(&state, 8)) {
+				n = kring_stream_write(client.stream, 0, bytes, n);
+				sums[0] = checksum(sums[0], bytes, n);
+				lens[0] += n;
+			} else if (server.stream && i < steps && !random_below(&state, 8)) {
+				n = kring_stream_write(server.stream, 0, bytes, n);
+				sums[1] = checksum(sums[1], bytes, n);
+				lens[1] += n;
+			} else if (i == steps) {
+				kring_stream_eof(client.stream, 0);
+			}
+			/* The server answers the end with its result, the client that with its own. */
+			if (server.stream && server.ended[0] && i > steps) {
+				must(!kring_stream_close(server.stream, result, 4321));
+				server.stream = NULL;
+				closing = true;
+			}
+			if (client.stream && client.closed >= 0) {
+				must(!kring_stream_close(client.stream, NULL, 0));
+				client.stream = NULL;
+			}
+		}
+		expect(&good, server.got[0] == lens[0] && server.sum[0] == sums[0]);
+		expect(&good, client.got[0] == lens[1] && client.sum[0] == sums[1]);
+		expect(&good, client.accepted == 5000 && client.closed == 4321);
+		expect(&good, !client.reset && !server.reset);
+	}
+	expect(&good, guest.opens >= lives && !host.strange && !guest.strange);
+	expect(&good, !memory(&host) && !memory(&guest));
+	ok(good, "%u streams over a connection that broke %u times: nothing lost, nothing twice",
+	   lives, breaks);
+	pair_close(&host, &guest);
+}
+
+/* This end's memory is from an earlier moment than the other's. */
+static void test_resume_rollback(void)
+{
+	static uint8_t bytes[5000];
+	struct kring_resume peer;
+	struct end host, guest;
+	struct side client, server;
+
+	pair_open(&host, &guest, NULL);
+	guest.accept = 1;
+	open_stream(&host, &client, "", 1);
+	settle(&host);
+	side_init(&server, guest.opened);
+	must(kring_stream_write(client.stream, 0, bytes, 1000) == 1000);
+	settle(&host);
+
+	/* The guest has 4000 bytes more than the host remembers to have sent. */
+	kring_stream_describe(server.stream, &peer);
+	peer.channels[0].received = 5000;
+	peer.channels[0].limit = 90000;
+	kring_mux_park(host.mux);
+	ok(!kring_stream_room(client.stream, 7) && kring_stream_write(client.stream, 0, bytes, 10),
+	   "a parked stream may be written to");
+	must(!settle(&host));
+	ok(!kring_stream_resume(client.stream, &peer), "the other end may be ahead");
+	give(&host, KRING_STREAM_ACK, 0, 0, 1, 4000, 4);
+	ok(!client.reset, "and acknowledge what it has");
+	ok(kring_stream_unacked(client.stream, 0) == 0, "which is not kept then");
+	give(&host, KRING_STREAM_ACK, 0, 0, 1, 5001, 4);
+	ok(client.reset == EPROTO, "but no more");
+
+	open_stream(&host, &client, "", 1);
+	settle(&host);
+	must(kring_stream_write(client.stream, 0, bytes, 5000) == 5000);
+	settle(&host);
+	give(&host, KRING_STREAM_ACK, 0, 0, kring_stream_number(client.stream), 3000, 4);
+	kring_mux_park(host.mux);
+	memset(&peer, 0, sizeof(peer));
+	peer.accepted = true;
+	peer.channels[0].received = 2999;
+	ok(kring_stream_resume(client.stream, &peer) == -ESTALE,
+	   "what was acknowledged cannot be sent again");
+	peer.channels[0].received = 3000;
+	ok(!kring_stream_resume(client.stream, &peer), "all else can");
+	pair_close(&host, &guest);
+}
+
 static void test_unpack(void)
 {
 	Kring__Exec exec = KRING__EXEC__INIT, *copy;
@@ -953,6 +1136,8 @@ int main(void)
 	test_violations();
 	test_floods();
 	test_random(200000);
+	test_resume(300);
+	test_resume_rollback();
 	test_unpack();
 	test_hello();
 	return tap_done();

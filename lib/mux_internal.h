@@ -151,6 +151,21 @@ struct notice {
 	uint8_t frame[];
 };
 
+/* In front of each message on the channel of CONTROL. */
+#define CONTROL_PREFIX	sizeof(uint32_t)
+
+/* Position behind the last byte that the owner has written. */
+static inline uint64_t written(const struct channel_out *out)
+{
+	return out->acked + out->queue.len;
+}
+
+/* Position behind the last byte that the owner has taken. */
+static inline uint64_t consumed(const struct channel_in *in)
+{
+	return in->received - in->queue.len;
+}
+
 #define BUCKETS		1024
 
 LIST_HEAD(stream_list, kring_stream);
@@ -222,12 +237,32 @@ void stream_end(struct kring_stream *stream);
 /* Ends it, and tells its owner. */
 void stream_fail(struct kring_stream *stream, const void *error, size_t len);
 
+/* The peer did what it must not, or we cannot do what it may expect: both sides hear of it. */
+void stream_break(struct kring_stream *stream, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* -EMSGSIZE or -ENOMEM, and nothing is appended. */
+int message_append(struct kring_mux *mux, struct message *message, const void *bytes, size_t len);
+void message_clear(struct kring_mux *mux, struct message *message);
+
+/* resume.c */
+
 /* The connection is gone. May end it, where the peer must begin anew anyway. */
 void stream_park(struct kring_stream *stream);
+
+/* stream_in.c */
 
 /* A frame for it has arrived. */
 void stream_receive(struct kring_stream *stream, const struct kring_stream_header *header,
 		    const uint8_t *payload, size_t len);
+
+/* Tells the owner that the peer has closed, once it has consumed all. */
+void stream_tell_closed(struct kring_stream *stream);
+
+/* stream_out.c */
+
+void stream_receive_ack(struct kring_stream *stream, unsigned int channel, uint64_t offset,
+			const uint8_t *payload, size_t len);
 
 /* Its next frame, or 0; @more: it has another one. May end it. */
 size_t stream_pull(struct kring_stream *stream, uint8_t *buf, bool *more);

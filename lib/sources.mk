@@ -13,7 +13,9 @@ LIB_SRCS := \
 	lib/part.c \
 	lib/queue.c \
 	lib/region.c \
+	lib/resume.c \
 	lib/stat.c \
 	lib/stream.c \
+	lib/stream_in.c \
+	lib/stream_out.c \
 	lib/timer.c
-LIB_HDRS := lib/internal.h lib/kring.h

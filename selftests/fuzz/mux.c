@@ -3,8 +3,8 @@
  * The stream multiplexer against a peer that sends what the input says, while the owner does
  * what the input says: also out of its callbacks, where it hurts.
  *
- * Sources: lib/mux.c lib/stream.c lib/queue.c lib/message.c lib/hello.c
- * Sources: build/gen/kring/agent.pb-c.c
+ * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
+ * Sources: lib/queue.c lib/message.c lib/hello.c build/gen/kring/agent.pb-c.c
  */
 #include <message.h>
 #include <mux.h>

@@ -6,7 +6,8 @@
  *
  * Input: steps of a byte that says who does what, and a frame.
  *
- * Sources: lib/mux.c lib/stream.c lib/queue.c lib/message.c build/gen/kring/agent.pb-c.c
+ * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
+ * Sources: lib/queue.c lib/message.c build/gen/kring/agent.pb-c.c
  */
 #include "../../host/switch.c"
 #include "../../host/switch_ring.c"

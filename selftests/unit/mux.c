@@ -940,7 +940,7 @@ static void test_resume(unsigned int lives)
 			} else if (i == steps) {
 				kring_stream_eof(client.stream, 0);
 			}
-			/* The server answers the end with its result, the client that with its own. */
+			/* The server answers the end with its result, and the client that. */
 			if (server.stream && server.ended[0] && i > steps) {
 				must(!kring_stream_close(server.stream, result, 4321));
 				server.stream = NULL;

@@ -265,7 +265,7 @@ def check_killed(tap, guest) -> None:
         time.sleep(random.random() / 20)
         process.kill()
         process.communicate()
-    tap.ok(wait_for(lambda: guest.fds() == before), 'killed clients leave no file open',
+    tap.ok(wait_for(lambda: guest.fds() <= before), 'killed clients leave no file open',
            (before, guest.fds()))
     tap.equal(guest.run('cp', f.h('f1'), f':{f.t("z")}').returncode, 0, 'and kringd goes on')
 

@@ -255,6 +255,16 @@ bool agent_connected(const struct agent *agent)
 	return agent->link && agent->hello.said;
 }
 
+bool agent_may_open(const struct agent *agent)
+{
+	struct kring_mux_stats stats;
+
+	if (!agent_connected(agent))
+		return false;
+	kring_mux_stats(agent->mux, &stats);
+	return stats.streams < 2ull * agent->config.streams_max;
+}
+
 void agent_stop(struct agent *agent, enum agent_stop how)
 {
 	agent->stop = how;

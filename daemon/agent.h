@@ -121,6 +121,12 @@ void agent_link_down(struct agent *agent, const char *why);
 /* Whether there is a host, and it has said Hello: streams may be opened to it. */
 bool agent_connected(const struct agent *agent);
 
+/*
+ * Whether one more may be, on behalf of a guest program: a host that does not answer must not
+ * cost us a descriptor for each connection that somebody makes.
+ */
+bool agent_may_open(const struct agent *agent);
+
 /* The configuration's allow and deny have changed. 0 or -ENOMEM */
 int agent_set_allowed(struct agent *agent);
 

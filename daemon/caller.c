@@ -144,6 +144,10 @@ static void ask_host(struct caller *caller)
 		refuse(caller, "no host is connected");
 		return;
 	}
+	if (!agent_may_open(agent)) {
+		refuse(caller, "too many connections wait for the host");
+		return;
+	}
 	service.name = caller->line + strlen(VERB);
 	caller->stream = kring_open(agent->mux, "service", &service.base, 1 << 0, &caller_ops,
 				    caller);
@@ -174,7 +178,7 @@ static int read_line(struct caller *caller)
 	if (!end)
 		return caller->len == LINE_MAX_LEN ? -EMSGSIZE : 0;
 	*end = '\0';
-	if (end > at && end[-1] == '\r')
+	if (end > caller->line && end[-1] == '\r')
 		end[-1] = '\0';
 	return strlen(caller->line) < (size_t)(end - caller->line) - 1 ? -EINVAL : 1;
 }

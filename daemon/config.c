@@ -115,16 +115,20 @@ static int set_doorbell(void *member, const char *value, struct config_error *er
 static int set_services(void *member, const char *value, struct config_error *err)
 {
 	char ***list = member;
+	const char *at;
 	char **all;
 	size_t len;
 	int code;
 
-	for (; *value; value += len) {
-		value += strspn(value, " \t,");
-		len = strcspn(value, " \t,");
+	/* Without one, "allow" would be as if it were not there. */
+	if (!value[strspn(value, " \t,")])
+		return wrong(err, -EINVAL, "no service is named");
+	for (at = value; *at; at += len) {
+		at += strspn(at, " \t,");
+		len = strcspn(at, " \t,");
 		if (!len)
 			break;
-		code = append(list, value, len, err);
+		code = append(list, at, len, err);
 		if (code)
 			return code;
 		for (all = *list; all[1]; all++)

@@ -289,7 +289,13 @@ static int device_find(struct device *device)
 
 static void device_appeared(void *owner)
 {
-	device_try(owner);
+	struct device *device = owner;
+
+	/* Whatever it was that failed: this is another one. */
+	if (device->retry.busy)
+		loop_cancel(&device->agent->loop, &device->retry);
+	else
+		device_try(device);
 }
 
 static void device_watch_stopped(void *owner)

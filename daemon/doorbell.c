@@ -23,6 +23,9 @@
 /* Before a line that failed is tried again. */
 #define RETRY	1000000000ull
 
+/* Reads of the line at a turn. */
+#define TURN	64
+
 /**
  * struct doorbell - a line, and two eventfds
  * @loop: event loop
@@ -198,15 +201,19 @@ static void retry_done(struct loop_op *op, int result)
 		line_retry(doorbell);
 }
 
-/* Take all bytes off the line: how many there were is of no interest. */
+/*
+ * Take the bytes off the line: how many there were is of no interest. A host that writes
+ * without end has its next turn after others.
+ */
 static int drain_line(struct doorbell *doorbell)
 {
+	unsigned int turn = TURN;
 	char bytes[256];
 	ssize_t ret;
 
 	do {
 		ret = read(doorbell->line, bytes, sizeof(bytes));
-	} while (ret == sizeof(bytes) || (ret < 0 && errno == EINTR));
+	} while ((ret == sizeof(bytes) || (ret < 0 && errno == EINTR)) && --turn);
 	if (!ret)
 		return -EPIPE;
 	return ret < 0 && errno != EAGAIN ? -errno : 0;

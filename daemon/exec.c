@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Service exec: start a program. What the request asks for is looked up and checked here, so
- * that the child only has to become it.
+ * Service exec: start a program. What the request asks for is checked here, so that the child
+ * only has to become it; but who the user is the child finds out.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,17 +18,21 @@
 #define UMASK		022
 
 /**
- * struct plan - what is allocated for a struct spawn
- * @identity: user and groups
+ * struct plan - a struct spawn, and what is allocated for it
+ * @spawn: what the program is to be
+ * @config: configuration
+ * @exec: request
+ * @identity: user and groups, in the child
  * @argv: arguments
- * @envp: environment
  * @cwd: directory, NULL: the user's home
  * @limits: resource limits
  */
 struct plan {
+	struct spawn spawn;
+	const struct config *config;
+	const Kring__Exec *exec;
 	struct identity identity;
 	char **argv;
-	char **envp;
 	char *cwd;
 	struct spawn_limit *limits;
 };
@@ -37,9 +41,7 @@ static void plan_free(struct plan *plan)
 {
 	free(plan->limits);
 	free(plan->cwd);
-	free(plan->envp);
 	free(plan->argv);
-	identity_free(&plan->identity);
 }
 
 static int plan_argv(struct plan *plan, const Kring__Exec *exec, struct failure *failure)
@@ -64,14 +66,29 @@ static int plan_cwd(struct plan *plan, const Kring__Exec *exec, struct failure *
 	return plan->cwd ? 0 : failure_errno(failure, ENOMEM, "chdir", "path");
 }
 
+/* In the child, which has its own copy of the plan, and ends with it. */
+static int plan_identify(struct spawn *spawn, struct failure *failure)
+{
+	struct plan *plan = container_of(spawn, struct plan, spawn);
+	const Kring__Exec *exec = plan->exec;
+	int code;
+
+	code = identity_find(&plan->identity, exec->user, exec->groups, exec->n_groups, failure);
+	if (code)
+		return code;
+	spawn->identity = &plan->identity;
+	spawn->envp = environment_new(plan->config, &plan->identity, exec, failure);
+	return spawn->envp ? 0 : -failure->number;
+}
+
 static rlim_t limit_value(uint64_t value)
 {
 	return value == UINT64_MAX ? RLIM_INFINITY : value;
 }
 
 /* The agent may have more open files than programs are used to; then what was asked for. */
-static int plan_limits(struct plan *plan, const Kring__Exec *exec, struct spawn *spawn,
-		       const struct rlimit *files, struct failure *failure)
+static int plan_limits(struct plan *plan, const Kring__Exec *exec, const struct rlimit *files,
+		       struct failure *failure)
 {
 	struct spawn_limit *limit;
 	size_t i;
@@ -93,39 +110,35 @@ static int plan_limits(struct plan *plan, const Kring__Exec *exec, struct spawn 
 		limit->limit.rlim_cur = limit_value(exec->rlimits[i]->soft);
 		limit->limit.rlim_max = limit_value(exec->rlimits[i]->hard);
 	}
-	spawn->limits = plan->limits;
-	spawn->limit_count = limit - plan->limits;
+	plan->spawn.limits = plan->limits;
+	plan->spawn.limit_count = limit - plan->limits;
 	return 0;
 }
 
 /* What is allocated is freed by the caller, also on failure. */
 static int plan_spawn(struct plan *plan, struct agent *agent, const Kring__Exec *exec,
-		      struct spawn *spawn, struct failure *failure)
+		      struct failure *failure)
 {
+	struct spawn *spawn = &plan->spawn;
 	int code;
 
 	code = plan_argv(plan, exec, failure);
 	if (code)
 		return code;
-	code = identity_find(&plan->identity, exec->user, exec->groups, exec->n_groups, failure);
-	if (code)
-		return code;
-	plan->envp = environment_new(&agent->config, &plan->identity, exec, failure);
-	if (!plan->envp)
-		return -failure->number;
 	code = plan_cwd(plan, exec, failure);
 	if (code)
 		return code;
-	code = plan_limits(plan, exec, spawn, &agent->sessions->files, failure);
+	code = plan_limits(plan, exec, &agent->sessions->files, failure);
 	if (code)
 		return code;
 	if (exec->umask && (exec->umask->value < 0 || exec->umask->value > 0777))
 		return failure_set(failure, EINVAL, "umask", "%#" PRIo64 ": not one",
 				   exec->umask->value);
+	plan->config = &agent->config;
+	plan->exec = exec;
 	spawn->argv = plan->argv;
-	spawn->envp = plan->envp;
+	spawn->identify = plan_identify;
 	spawn->cwd = plan->cwd;
-	spawn->identity = &plan->identity;
 	spawn->umask = exec->umask ? exec->umask->value : UMASK;
 	return 0;
 }
@@ -135,10 +148,9 @@ static int exec_start(struct agent *agent, struct kring_stream *stream, const Kr
 {
 	struct session *session;
 	struct plan plan = { 0 };
-	struct spawn spawn = { 0 };
 	int code;
 
-	code = plan_spawn(&plan, agent, exec, &spawn, failure);
+	code = plan_spawn(&plan, agent, exec, failure);
 	if (code)
 		goto free_plan;
 	session = sessions_add(agent, exec->name, failure);
@@ -146,14 +158,14 @@ static int exec_start(struct agent *agent, struct kring_stream *stream, const Kr
 		code = -failure->number;
 		goto free_plan;
 	}
-	code = session_start(session, &spawn, exec, failure);
+	code = session_start(session, &plan.spawn, exec, failure);
 	if (code) {
 		session_release(session);
 		goto free_plan;
 	}
 	session_set_stream(session, stream);
-	log_debug("session %" PRIu64 ": exec %.100s as %.50s (pid %d)", session->number,
-		  plan.argv[0], plan.identity.name, (int)session->pid);
+	log_debug("session %" PRIu64 ": exec %.100s as \"%.50s\" (pid %d)", session->number,
+		  plan.argv[0], exec->user, (int)session->pid);
 free_plan:
 	plan_free(&plan);
 	return code;

@@ -123,8 +123,11 @@ static bool get_seek(struct get *get)
 		get->next = at;
 		at = lseek(get->fd, at, SEEK_HOLE);
 	}
-	/* A file system that knows no holes has none. */
-	get->hole = at < 0 ? get->end : (uint64_t)at;
+	/*
+	 * A file system that knows no holes has none. One that has just been made here is read
+	 * as zeros: no bytes would be the file's end.
+	 */
+	get->hole = at < 0 || (uint64_t)at <= get->next ? get->end : (uint64_t)at;
 	return get->next < get->end;
 }
 

@@ -22,6 +22,7 @@
 #include "caller.h"
 #include "host_socket.h"
 #include "log.h"
+#include "stale.h"
 #include "systemd.h"
 
 #define GROUP		"kring"
@@ -86,14 +87,24 @@ static void accept_done(struct loop_op *op, int result)
 	}
 	if (result >= 0 && caller_start(s->agent, result))
 		close(result);
-	if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM) {
+	switch (result) {
+	case -EBADF:
+	case -EINVAL:
+	case -ENOTSOCK:
+	case -EOPNOTSUPP:
+		/* What was passed is no listening socket. */
+		log_error("%s: accept: %s", s->path ? s->path : SOCKET_NAME, strerror(-result));
+		return;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
 		s->pausing = true;
 		loop_timeout(s->loop, &s->op, PAUSE);
-	} else if (result == -EBADF || result == -EINVAL || result == -ENOTSOCK) {
-		log_error("%s: accept: %s", s->path ? s->path : SOCKET_NAME, strerror(-result));
-	} else {
-		accept_next(s);
+		return;
 	}
+	/* All else is about a connection that has gone again. */
+	accept_next(s);
 }
 
 /* Not getgrnam(3): it may ask a server, and a static program cannot have it. */
@@ -141,21 +152,11 @@ static int make_dir(const char *path)
 	return code;
 }
 
-/* Another kringd would answer; what one that was killed has left behind is in the way. */
-static int remove_stale(int fd, const struct sockaddr_un *sa)
-{
-	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)))
-		return -EADDRINUSE;
-	if (errno == ECONNREFUSED && unlink(sa->sun_path))
-		return -errno;
-	return errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
-}
-
 static int listen_at(struct host_socket *s, const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int code, probe;
 	mode_t mask;
+	int code;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
@@ -163,13 +164,8 @@ static int listen_at(struct host_socket *s, const char *path)
 	code = make_dir(path);
 	if (code)
 		return code;
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe < 0)
+	if (stale_socket(path, SOCK_STREAM) && unlink(path))
 		return -errno;
-	code = remove_stale(probe, &sa);
-	close(probe);
-	if (code)
-		return code;
 
 	/* It may block: the ring would not wait otherwise. */
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * As whom a program runs. Users and groups are looked up before the fork, and through NSS,
- * so a directory service may have them. The static build cannot load what NSS loads, and
- * reads /etc/passwd and /etc/group. PAM is not asked: who may exec may be anybody anyway.
+ * As whom a program runs. Users and groups are looked up through NSS, so a directory service
+ * may have them; and in the child, as that may let one wait for long. The static build cannot
+ * load what NSS loads, and reads /etc/passwd and /etc/group. PAM is not asked: who may exec may
+ * be anybody anyway.
  */
 #include <errno.h>
 #include <grp.h>

@@ -85,9 +85,16 @@ static int list_one(struct list *list)
 			return code;
 	}
 	code = file_info_read(&file, dirfd(list->dir), list->name, false);
+	/* What nobody may look at, such as a mount whose server has gone, is there all the same. */
+	if (code && code != -ENOENT) {
+		kring__file_info__init(&file.info);
+		file.info.name.data = (uint8_t *)list->name;
+		file.info.name.len = strlen(list->name);
+		code = 0;
+	}
+	/* What has gone meanwhile is not in the directory. */
 	if (!code)
 		code = kring_control(list->stream, &file.info.base);
-	/* What has gone meanwhile is not in the directory. */
 	if (code && code != -ENOENT)
 		return code;
 	list->name[0] = '\0';

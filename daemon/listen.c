@@ -16,6 +16,7 @@
 #include "log.h"
 #include "relay.h"
 #include "services.h"
+#include "stale.h"
 
 #define BACKLOG		128
 
@@ -105,11 +106,14 @@ static const struct kring_stream_ops accepted_ops = {
 /* Offers a connection to the host. */
 static int offer(struct listening *l, int fd)
 {
-	struct accepted *accepted = malloc(sizeof(*accepted));
 	struct kring_stream *stream = NULL;
+	struct accepted *accepted;
 	size_t len;
 	void *open;
 
+	if (!agent_may_open(l->agent))
+		return -EAGAIN;
+	accepted = malloc(sizeof(*accepted));
 	if (!accepted)
 		return -ENOMEM;
 	accepted->loop = &l->agent->loop;
@@ -199,21 +203,6 @@ static const struct kring_stream_ops listening_ops = {
 	.reset = listening_reset,
 };
 
-/* Whether a socket's file was left behind by somebody who does not listen any more. */
-static bool is_stale(const struct address *address)
-{
-	const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
-	bool stale;
-	int fd;
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	stale = connect(fd, sa, address->len) && errno == ECONNREFUSED;
-	close(fd);
-	return stale;
-}
-
 static int bind_unix(struct listening *l)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)&l->address.sa;
@@ -225,7 +214,7 @@ static int bind_unix(struct listening *l)
 	/* As with ssh: for other users to connect is for them to be given access. */
 	mask = umask(0177);
 	code = bind(l->fd, sa, l->address.len) ? -errno : 0;
-	if (code == -EADDRINUSE && path && is_stale(&l->address) && !unlink(path))
+	if (code == -EADDRINUSE && path && stale_socket(path, SOCK_STREAM) && !unlink(path))
 		code = bind(l->fd, sa, l->address.len) ? -errno : 0;
 	umask(mask);
 	if (!code && path && !lstat(path, &st)) {

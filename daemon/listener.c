@@ -18,6 +18,7 @@
 #include "link.h"
 #include "listener.h"
 #include "log.h"
+#include "stale.h"
 
 /**
  * struct listener - the socket
@@ -182,20 +183,6 @@ static void listener_retry(struct loop_op *op, int result)
 		loop_accept(&listener->agent->loop, &listener->accept, listener->fd);
 }
 
-/* Nobody answers at @addr: what a kringd that was killed has left. */
-static bool listener_is_stale(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool stale;
-
-	if (fd < 0)
-		return false;
-	stale = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) &&
-		errno == ECONNREFUSED;
-	close(fd);
-	return stale;
-}
-
 static int listener_bind(struct listener *listener)
 {
 	const struct sockaddr *addr = (const struct sockaddr *)&listener->addr;
@@ -203,7 +190,7 @@ static int listener_bind(struct listener *listener)
 	int err;
 
 	err = bind(listener->fd, addr, sizeof(listener->addr)) ? -errno : 0;
-	if (err == -EADDRINUSE && listener_is_stale(&listener->addr) &&
+	if (err == -EADDRINUSE && stale_socket(listener->addr.sun_path, SOCK_SEQPACKET) &&
 	    !unlink(listener->addr.sun_path))
 		err = bind(listener->fd, addr, sizeof(listener->addr)) ? -errno : 0;
 	umask(mask);

@@ -4,17 +4,22 @@
  * lines that do not go out at once are lost, and counted. What hosts send may be part of a
  * line, so nothing but printable characters goes out.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 
 #define LOG_LINE_MAX	1024
+
+/* Lines a second, where nobody has asked for all that there are (debug). */
+#define LOG_RATE	100
 
 static int log_level = LOG_INFO;
 
@@ -39,16 +44,44 @@ static bool log_is_journal(void)
 	return known;
 }
 
+/*
+ * A terminal that has room for one byte would wait until it has taken all, unless it is open
+ * in another way. As others have it as their stderr, too, it is opened anew.
+ */
+static int log_file(void)
+{
+	static int terminal = -1;
+
+	if (terminal < 0 && isatty(STDERR_FILENO))
+		terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return terminal < 0 ? STDERR_FILENO : terminal;
+}
+
 static bool log_write(const char *line, size_t len)
 {
-	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd pfd = { .fd = log_file(), .events = POLLOUT };
 
 	if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT))
 		return false;
-	return write(STDERR_FILENO, line, len) == (ssize_t)len;
+	return write(pfd.fd, line, len) == (ssize_t)len;
 }
 
- /* @text, made printable, with a newline. */
+/* Whether there were too many lines in this second: whoever causes them may do so without end. */
+static bool log_flooded(void)
+{
+	static unsigned int lines;
+	static time_t second;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec != second) {
+		second = now.tv_sec;
+		lines = 0;
+	}
+	return lines++ >= LOG_RATE;
+}
+
+/* @text, made printable, with a newline. */
 static bool log_put(int level, const char *text)
 {
 	char line[LOG_LINE_MAX + 16];
@@ -61,7 +94,7 @@ static bool log_put(int level, const char *text)
 	for (i = 0; text[i] && len < sizeof(line) - 1; i++) {
 		unsigned char c = text[i];
 
-		line[len++] = c < 0x20 || c == 0x7f ? '?' : c;
+		line[len++] = c < 0x20 || c >= 0x7f ? '?' : c;
 	}
 	line[len++] = '\n';
 	return log_write(line, len);
@@ -75,6 +108,10 @@ void log_line(int level, const char *fmt, ...)
 
 	if (level > log_level)
 		return;
+	if (log_level < LOG_DEBUG && log_flooded()) {
+		lost++;
+		return;
+	}
 	if (lost) {
 		snprintf(text, sizeof(text), "%lu lines were lost here", lost);
 		if (!log_put(LOG_WARNING, text)) {

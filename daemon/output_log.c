@@ -2,6 +2,7 @@
 /*
  * The last bytes of a program's output.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,19 @@
 /* So much at first, then twice as much. */
 #define SIZE_MIN	1024
 
+/* Bytes that all of them have, and may have. */
+static size_t total;
+static size_t total_max = SIZE_MAX;
+
+void output_log_limit(size_t max)
+{
+	total_max = max;
+}
+
 void output_log_free(struct output_log *log)
 {
 	free(log->bytes);
+	total -= log->size;
 	log->bytes = NULL;
 	log->size = 0;
 	log->start = log->end;
@@ -49,9 +60,12 @@ static void grow(struct output_log *log, size_t len)
 		size = log->max;
 	if (size <= log->size)
 		return;
+	if (size - log->size > total_max - total)
+		return;
 	bytes = malloc(size);
 	if (!bytes)
 		return;
+	total += size - log->size;
 	move(log, bytes, size);
 	free(log->bytes);
 	log->bytes = bytes;

@@ -27,6 +27,9 @@ struct output_log {
 	uint64_t end;
 };
 
+/* What all of them together may take; without it, there is no limit. */
+void output_log_limit(size_t max);
+
 /* All zero is an empty one that keeps nothing. */
 void output_log_free(struct output_log *log);
 

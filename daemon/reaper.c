@@ -23,16 +23,21 @@
 /* When the kernel had no memory to wait with. */
 #define RETRY_NS	100000000ull
 
+/* Orphans at a turn: who makes them without end shall not keep the agent from all else. */
+#define ORPHANS		256
+
 /**
  * struct reaper - the orphans
  * @fd: signalfd for SIGCHLD, -1: this is not PID 1
  * @loop: event loop
  * @op: waits for @fd
+ * @turn: goes on with those that were left
  */
 static struct reaper {
 	int fd;
 	struct loop *loop;
 	struct loop_op op;
+	struct loop_job turn;
 } reaper = { .fd = -1 };
 
 static LIST_HEAD(, child) children = LIST_HEAD_INITIALIZER(children);
@@ -49,9 +54,10 @@ static bool is_child(pid_t pid)
 
 static void reap_orphans(void)
 {
+	unsigned int budget;
 	siginfo_t info;
 
-	for (;;) {
+	for (budget = ORPHANS; budget; budget--) {
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) && errno == EINTR)
 			continue;
@@ -59,6 +65,13 @@ static void reap_orphans(void)
 			return;
 		waitpid(info.si_pid, NULL, WNOHANG);
 	}
+	loop_queue(reaper.loop, &reaper.turn);
+}
+
+static void reaper_turn(struct loop_job *job)
+{
+	(void)job;
+	reap_orphans();
 }
 
 static void child_forget(struct child *child)
@@ -159,6 +172,7 @@ int reaper_init(struct loop *loop)
 		return -errno;
 	reaper.loop = loop;
 	reaper.op.done = reaper_signalled;
+	reaper.turn.run = reaper_turn;
 	loop_poll(loop, &reaper.op, reaper.fd, POLLIN);
 	/* Those of before. */
 	reap_orphans();
@@ -169,6 +183,7 @@ void reaper_fini(struct loop *loop)
 {
 	if (reaper.fd < 0)
 		return;
+	loop_unqueue(loop, &reaper.turn);
 	loop_cancel(loop, &reaper.op);
 	close(reaper.fd);
 	reaper.fd = -1;

@@ -107,9 +107,9 @@ static int go_down(struct removal *removal, const char *name)
 	fd = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	code = -errno;
-	if (!fstat(from, &here) && !fstat(fd, &there))
-		code = there.st_dev == removal->dev ? 0 : -EXDEV;
+	code = fstat(from, &here) || fstat(fd, &there) ? -errno : 0;
+	if (!code && there.st_dev != removal->dev)
+		code = -EXDEV;
 	level = code ? NULL : malloc(sizeof(*level) + strlen(name) + 1);
 	if (!level) {
 		close(fd);

@@ -32,14 +32,14 @@ static int open_pipe(int *ours, int *theirs, bool we_read)
 
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
-	*ours = fds[we_read ? 0 : 1];
-	*theirs = fds[we_read ? 1 : 0];
-	if (fcntl(*ours, F_SETFL, O_NONBLOCK)) {
+	if (fcntl(fds[we_read ? 0 : 1], F_SETFL, O_NONBLOCK)) {
 		code = -errno;
 		close(fds[0]);
 		close(fds[1]);
 		return code;
 	}
+	*ours = fds[we_read ? 0 : 1];
+	*theirs = fds[we_read ? 1 : 0];
 	return 0;
 }
 
@@ -58,8 +58,7 @@ static int open_terminal(struct session *session, struct spawn *spawn, const Kri
 {
 	int master, slave, code;
 
-	code = terminal_open(exec->tty->rows, exec->tty->columns, spawn->identity->uid, &master,
-			     &slave);
+	code = terminal_open(exec->tty->rows, exec->tty->columns, &master, &slave);
 	if (code)
 		return failure_errno(failure, -code, "tty", "open one");
 	spawn->tty = true;

@@ -47,6 +47,7 @@ int sessions_init(struct agent *agent)
 
 	TAILQ_INIT(&sessions.list);
 	agent->sessions = &sessions;
+	output_log_limit(agent->config.memory_max);
 	raise_files();
 	code = reaper_init(&agent->loop);
 	if (code)

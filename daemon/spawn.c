@@ -183,7 +183,7 @@ static int execute(const struct spawn *spawn, struct failure *failure)
 	return failure_errno(failure, denied ? EACCES : ENOENT, "exec", name);
 }
 
-static int become(const struct spawn *spawn, int *report, struct failure *failure)
+static int become(struct spawn *spawn, int *report, struct failure *failure)
 {
 	int code;
 
@@ -197,6 +197,12 @@ static int become(const struct spawn *spawn, int *report, struct failure *failur
 		return failure_errno(failure, errno, "setsid", "session");
 	if (spawn->tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0))
 		return failure_errno(failure, errno, "tty", "make it the controlling terminal");
+	code = spawn->identify(spawn, failure);
+	if (code)
+		return code;
+	/* As login(1) does. Who cannot give it away is not root, and so is the program. */
+	if (spawn->tty && fchown(STDIN_FILENO, spawn->identity->uid, -1) && errno != EPERM)
+		return failure_errno(failure, errno, "tty", "give it to the user");
 	/* Limits may need the agent's rights, the rest must have the user's. */
 	code = set_limits(spawn, failure);
 	if (code)
@@ -211,7 +217,7 @@ static int become(const struct spawn *spawn, int *report, struct failure *failur
 	return execute(spawn, failure);
 }
 
-static void child(const struct spawn *spawn, int report)
+static void child(struct spawn *spawn, int report)
 {
 	struct failure failure = { 0 };
 
@@ -226,7 +232,7 @@ static void child(const struct spawn *spawn, int report)
  * In the parent
  */
 
-pid_t spawn_start(const struct spawn *spawn, int *report, struct failure *failure)
+pid_t spawn_start(struct spawn *spawn, int *report, struct failure *failure)
 {
 	sigset_t all, before;
 	int pipe_fds[2];

@@ -22,6 +22,8 @@ struct spawn_limit {
 /**
  * struct spawn - what the program is to be
  * @argv: arguments, NULL behind the last
+ * @identify: called in the child, where it may wait: fills in @identity and @envp. 0, or a
+ *	negative errno with the failure filled in
  * @envp: environment, NULL behind the last
  * @cwd: directory, NULL: @identity's home, or / where that is not there
  * @identity: user and groups
@@ -34,6 +36,7 @@ struct spawn_limit {
  */
 struct spawn {
 	char *const *argv;
+	int (*identify)(struct spawn *spawn, struct failure *failure);
 	char *const *envp;
 	const char *cwd;
 	const struct identity *identity;
@@ -53,7 +56,7 @@ struct spawn {
  *
  * Return: its process, leader of a session of its own; or a negative errno.
  */
-pid_t spawn_start(const struct spawn *spawn, int *report, struct failure *failure);
+pid_t spawn_start(struct spawn *spawn, int *report, struct failure *failure);
 
 /**
  * spawn_report() - whether it runs

@@ -23,7 +23,7 @@ static unsigned short clamp(uint32_t value)
 	return value < SIZE_MAX_16 ? value : SIZE_MAX_16;
 }
 
-int terminal_open(uint32_t rows, uint32_t columns, uid_t owner, int *master, int *slave)
+int terminal_open(uint32_t rows, uint32_t columns, int *master, int *slave)
 {
 	struct winsize size = {
 		.ws_row = rows ? clamp(rows) : ROWS,
@@ -40,9 +40,6 @@ int terminal_open(uint32_t rows, uint32_t columns, uid_t owner, int *master, int
 	if (*slave < 0)
 		goto close_master;
 	if (ioctl(*slave, TIOCSWINSZ, &size))
-		goto close_slave;
-	/* As login(1) does. Who cannot give it away is not root, and so is the program. */
-	if (fchown(*slave, owner, -1) && errno != EPERM)
 		goto close_slave;
 	return 0;
 

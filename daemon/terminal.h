@@ -12,13 +12,12 @@
  * terminal_open() - make one
  * @rows: its size; 0: 24, no program copes with a terminal that has none
  * @columns: 0: 80
- * @owner: user to whom it belongs
  * @master: this end, non-blocking
  * @slave: the program's end
  *
  * Return: 0 or a negative errno.
  */
-int terminal_open(uint32_t rows, uint32_t columns, uid_t owner, int *master, int *slave);
+int terminal_open(uint32_t rows, uint32_t columns, int *master, int *slave);
 
 /* What is 0 stays as it is. The kernel tells the program. */
 void terminal_resize(int master, uint32_t rows, uint32_t columns);

@@ -29,7 +29,7 @@ def wait_for(condition, seconds: float = 10) -> bool:
 class Guest:
     """kringd --listen, for one client at a time."""
 
-    def __init__(self, config: str = ''):
+    def __init__(self, config: str = '', stderr: int = -1):
         self.dir = tempfile.mkdtemp(prefix='kring-agent-')
         self.socket = os.path.join(self.dir, 'guest')
         path = os.path.join(self.dir, 'kringd.conf')
@@ -39,7 +39,7 @@ class Guest:
         with open(self.log, 'wb') as log:
             self.process = subprocess.Popen(
                 [KRINGD, '--config', path, '--listen', self.socket], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
+                stdout=log, stderr=log if stderr < 0 else stderr)
         self.env = {name: value for name, value in os.environ.items()
                     if not name.startswith('KRING_')} | {'KRING_SOCKET': self.socket}
         if not wait_for(lambda: os.path.exists(self.socket) or self.process.poll() is not None):

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 
-from broker import Broker, Echo, connect, exchange, listening, read_all, read_line
+from broker import (Broker, Echo, FakeAgent, connect, exchange, listening, read_all,
+                    read_line)
 from guest import Guest, Tap, wait_for
 
 
@@ -196,6 +197,25 @@ def check_vsock(tap, b, echo) -> None:
     server.close()
 
 
+def check_impatient(tap, vsock) -> None:
+    with Broker('--vsock-uds', vsock) as b:
+        b.run('ping', '-c', '1')
+        b.process.kill()
+        b.process.wait()
+        agent = FakeAgent(b.socket)
+        wait_for(lambda: 'was replaced' in b.broker_text())
+        before = b.broker_fds()
+        socks = [connect(vsock) for _ in range(20)]
+        for sock in socks:
+            sock.sendall(b'CONNECT 1\n')
+        tap.ok(all(agent.opened() for _ in socks), 'a guest that does not answer')
+        tap.equal(b.broker_fds() - before, len(socks), 'is waited for')
+        for sock in socks:
+            sock.close()
+        tap.ok(wait_for(lambda: b.broker_fds() == before), 'but by nobody who has gone')
+        agent.close()
+
+
 def main() -> int:
     with Tap() as tap:
         scratch = Guest()
@@ -222,6 +242,7 @@ def main() -> int:
                 left = b''
             tap.ok(not left and time.monotonic() - start < 5 and not os.path.exists(vsock),
                    'ends all connections')
+        check_impatient(tap, vsock)
         scratch.stop()
     return tap.status
 

@@ -251,6 +251,14 @@ def check_resume(tap, guest) -> None:
     process.communicate()
     tap.ok(wait_for(lambda: leftovers(f.there) == []), 'without --resume nothing is left')
     tap.ok(not os.path.exists(f.t('c')) or read(f.t('c')) == data, 'all of a file, or none')
+    size = interrupt(guest, f.there, f.h('a'), f':{f.t("d")}')
+    before = os.stat(f.h('a'))
+    write(f.h('other'), bytes(len(data)))
+    os.utime(f.h('other'), ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.rename(f.h('other'), f.h('a'))
+    again = guest.run('cp', '--resume', f.h('a'), f':{f.t("d")}')
+    tap.ok(size and again.returncode == 0 and read(f.t('d')) == bytes(len(data)),
+           'another file of the same name, size and time is another file', again)
 
 
 def check_killed(tap, guest) -> None:

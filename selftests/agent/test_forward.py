@@ -12,11 +12,12 @@ import shutil
 import socket
 import stat
 import struct
+import subprocess
 import sys
 import threading
 import time
 
-from guest import Guest, Tap, wait_for
+from guest import KRINGD, Guest, Tap, wait_for
 from wire import ACCEPT, CLOSE, EOF, RESET, Wire, error, message, parse
 
 random.seed(1)
@@ -185,10 +186,12 @@ def check_listen(tap, guest) -> None:
             else:
                 client = socket.create_connection(('127.0.0.1', int(address.split(':')[1])))
             client.settimeout(10)
-            while not wire.opened:
+            # Looking whether the last one had ended may have made connections to it.
+            while not (mine := [opened for opened in wire.opened if opened[1] == stream]):
                 wire.step()
-            number, parent, fields = wire.opened.pop()
-            tap.equal((parent, fields[1]), (stream, b'accepted'), 'a stream for a connection')
+            number, _, fields = mine[0]
+            wire.opened.clear()
+            tap.equal(fields[1], b'accepted', 'a stream for a connection')
             client.sendall(b'early')
             wire.frame(ACCEPT, number)
             tap.equal(wire.read(number, 5), b'early', 'bytes from it')
@@ -207,6 +210,52 @@ def check_listen(tap, guest) -> None:
                     'it ends with its stream')
         for bad in (message((1, 'x')), message((1, '70000')), message((2, 'relative')), b''):
             tap.equal(wire.call('listen', bad)[0], errno.EINVAL, f'listen {bad!r}: refused')
+
+
+def check_in_the_way(tap, guest) -> None:
+    """What is no socket is not one that somebody has left behind."""
+    path = os.path.join(guest.dir, 'file')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write('precious')
+    link = os.path.join(guest.dir, 'link')
+    stale = os.path.join(guest.dir, 'stale')
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(stale)
+    os.symlink(stale, link)
+    with Wire.connect(guest.socket) as wire:
+        for name in (path, link):
+            tap.equal(wire.call('listen', message((2, name)))[0], errno.EADDRINUSE,
+                      f'listen where a {os.path.basename(name)} is')
+        tap.equal(wire.wait(wire.open('listen', message((2, stale))), (ACCEPT, RESET))[0], ACCEPT,
+                  'listen where nobody does any more')
+    with open(path, encoding='ascii') as file:
+        tap.equal(file.read(), 'precious', 'the file is as it was')
+    for option in (['--listen', path], ['--listen', stale + '2']):
+        config = os.path.join(guest.dir, 'config')
+        with open(config, 'w', encoding='ascii') as file:
+            file.write(f'host_socket = {path}\n')
+        have = subprocess.run([KRINGD, '--config', config, *option], capture_output=True,
+                              timeout=20, check=False)
+        tap.ok(have.returncode == 1 and os.path.isfile(path), 'nor is it for kringd itself', have)
+
+
+def check_waiting(tap) -> None:
+    """A host that does not answer: connections to the guest must not use all descriptors up."""
+    with Guest('streams_max = 8\n') as guest, Wire.connect(guest.socket) as wire:
+        path = os.path.join(guest.dir, 'listen')
+        wire.wait(wire.open('listen', message((2, path))), ACCEPT)
+        before = guest.fds()
+        socks = []
+        for i in range(100):
+            socks.append(socket.socket(socket.AF_UNIX))
+            socks[-1].connect(path if i % 2 else os.path.join(guest.dir, 'host.sock'))
+            if i % 2 == 0:
+                socks[-1].sendall(b'CONNECT db\n')
+        tap.equal(wire.call('stat', message((1, '/')))[2], 2, 'others are served')
+        tap.ok(wait_for(lambda: guest.fds() - before < 20), 'most are sent away',
+               guest.fds() - before)
+        for sock in socks:
+            sock.close()
 
 
 def call_host(guest, line: bytes) -> socket.socket:
@@ -238,7 +287,9 @@ def check_host_socket(tap, guest) -> None:
         wire.eof(number)
         tap.equal(read_all(sock), b'answer', 'bytes to the program')
         sock.close()
-        with call_host(guest, b'CONNECT nope\r\n') as sock:
+        with call_host(guest, b'CONNECT nope\r') as sock:
+            time.sleep(0.05)
+            sock.sendall(b'\n')
             while not wire.opened:
                 wire.step()
             number, _, fields = wire.opened.pop()
@@ -333,13 +384,14 @@ def check_reverse(tap, guest) -> None:
 def main() -> int:
     socket.setdefaulttimeout(60)
     with Tap() as tap, Guest() as guest:
-        for check in (check_connect, check_broken, check_listen, check_host_socket, check_many,
-                      check_reverse):
+        for check in (check_connect, check_broken, check_listen, check_in_the_way,
+                      check_host_socket, check_many, check_reverse):
             check(tap, guest)
         tap.equal(guest.stop(), 0, 'kringd ends in order')
         tap.ok(not os.path.exists(os.path.join(guest.dir, 'host.sock')),
                'and takes its socket away')
         shutil.rmtree(guest.dir, ignore_errors=True)
+        check_waiting(tap)
     return tap.status
 
 

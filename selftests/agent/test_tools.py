@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 
-from guest import Guest, Tap
+from guest import KRINGD, Guest, Tap
+from wire import Wire, message
 
 
 def check_info(tap, guest) -> None:
@@ -107,6 +109,42 @@ def check_policy(tap) -> None:
         have = guest.exec('true')
         tap.ok(have.returncode == 125 and b'policy' in have.stderr, 'exec is not allowed', have)
         tap.equal(guest.run('info', '--json').returncode, 0, 'info is')
+        path = os.path.join(guest.dir, 'config')
+        for line in ('allow = ,', 'deny = ,,', 'allow = info, nothing'):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write(line + '\n')
+            have = subprocess.run([KRINGD, '--config', path, '--check-config'], timeout=10,
+                                  capture_output=True, check=False)
+            tap.ok(have.returncode == 1 and b':1: ' in have.stderr, f'"{line}" is refused', have)
+
+
+def check_console(tap) -> None:
+    """A terminal that nobody reads must not stop the agent."""
+    master, slave = os.openpty()
+    with Guest('log_level = debug\n', slave) as guest:
+        with Wire.connect(guest.socket) as wire:
+            for _ in range(1000):
+                wire.call('stat', message((1, '/nowhere/' + 'x' * 100)))
+            tap.equal(wire.call('stat', message((1, '/')))[2], 2, 'a full console stops nothing')
+        os.read(master, 4096)
+        tap.equal(guest.stop(), 0, 'and it ends in order')
+    os.close(master)
+    os.close(slave)
+
+
+def check_log_flood(tap) -> None:
+    with Guest() as guest:
+        with Wire.connect(guest.socket) as wire:
+            for _ in range(3000):
+                wire.instance = os.urandom(7) + b'\x01'
+                wire.hello()
+                wire.step()
+            tap.equal(wire.call('stat', message((1, '/')))[2], 2, 'a host that is new each time')
+        time.sleep(1)
+        guest.run('info')
+        lines = guest.text().splitlines()
+        tap.ok(len(lines) < 1500 and any('lines were lost here' in line for line in lines),
+               'does not fill the log', len(lines))
 
 
 def main() -> int:
@@ -117,6 +155,8 @@ def main() -> int:
                 check(tap, guest)
             tap.equal(guest.stop(), 0, 'kringd ends in order')
         check_policy(tap)
+        check_console(tap)
+        check_log_flood(tap)
     return tap.status
 
 

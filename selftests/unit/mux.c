@@ -730,6 +730,9 @@ static void test_violations(void)
 	for (i = 0; kring_mux_find(guest.mux, 603); i++)
 		give(&guest, KRING_STREAM_OPEN, 0, KRING_STREAM_MORE, 603, 0, 60000);
 	ok(i == 18, "an OPEN without end is cut off");
+	give(&guest, KRING_STREAM_OPEN, 0, KRING_STREAM_MORE, 603, 0, 1000);
+	give(&guest, KRING_STREAM_OPEN, 0, 0, 603, 0, 3);
+	ok(!kring_mux_find(guest.mux, 603), "and its rest is no OPEN of its own");
 	guest.strange = 0;
 	give(&guest, KRING_STREAM_OPEN, 0, 0, 2, 0, 1);
 	give(&guest, KRING_STREAM_DATA, 0, 0, 0, 0, 1);

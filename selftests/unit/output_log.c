@@ -74,6 +74,23 @@ static void test_drop(void)
 	output_log_free(&log);
 }
 
+/* What one has is not there for another. */
+static void test_limit(void)
+{
+	struct output_log a = { .max = 8192 }, b = { .max = 8192 };
+
+	output_log_limit(10000);
+	output_log_append(&a, model, 8192);
+	output_log_append(&b, model, 8192);
+	ok(a.size == 8192 && reads(&a, 0), "the first one takes its part");
+	ok(!b.size && b.end == 8192 && b.start == 8192, "the second one only counts");
+	output_log_free(&a);
+	output_log_append(&b, model + 8192, 8192);
+	ok(b.size == 8192 && reads(&b, 8192), "until the first one is gone");
+	output_log_free(&b);
+	output_log_limit(SIZE_MAX);
+}
+
 /* Sizes that do and do not divide each other, pieces shorter and longer than the log. */
 static void test_random(size_t max)
 {
@@ -113,6 +130,7 @@ int main(void)
 	test_nothing_kept();
 	test_small_first();
 	test_drop();
+	test_limit();
 	test_random(100);
 	test_random(1000);
 	test_random(1024);

@@ -317,11 +317,67 @@ static void test_limits(void)
 	   port_opens(&b, 103, "exec", 0, 0) == SWITCH_DROP && !pulled(),
 	   "the rest of what was refused is no request");
 	ok(port_opens(&b, 103, "exec", 0, 0) == SWITCH_RELAY, "and then it can be opened");
-	for (i = 0; i < REFUSED_MAX; i++)
+	for (i = 0; i < 2 * REFUSED_MAX; i++)
 		must(port_opens(&b, 1001 + 2 * i, "broker.x", 0, KRING_STREAM_MORE) ==
 		     SWITCH_DROP);
-	ok(port_opens(&b, 2001, "broker.x", 0, KRING_STREAM_MORE) == SWITCH_BAD,
-	   "a client that goes on with all of them is bad");
+	ok(b.refused == REFUSED_MAX, "those that a client does not go on with are bounded");
+	teardown();
+}
+
+static void test_open_cut_short(void)
+{
+	uint32_t ring;
+
+	setup();
+	must(port_opens(&a, 1, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
+	ring = out.stream;
+	ok(switch_wanted(sb, buf, buf_len), "a part of OPEN is to be sent");
+	ok(from_ring(FRAME(RESET, ring), "", 0) == SWITCH_RELAY && out.stream == 1,
+	   "the guest refuses before it has heard all");
+	make(&FRAME(OPEN, ring), "", 0);
+	ok(!switch_wanted(sb, buf, buf_len), "what still waited for the ring is not");
+	ok(port_opens(&a, 1, "exec", 0, KRING_STREAM_MORE) == SWITCH_DROP &&
+	   port_opens(&a, 1, "exec", 0, 0) == SWITCH_DROP && !streams(),
+	   "the rest is no request");
+	must(port_opens(&a, 3, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
+	ring = out.stream;
+	ok(ring_data_at(ring, 1, 1) == SWITCH_DROP && pulled() == ring &&
+	   port_opens(&a, 3, "exec", 0, 0) == SWITCH_DROP && !streams(),
+	   "nor when the guest breaks the rules meanwhile");
+	must(port_opens(&a, 5, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
+	switch_guest_gone(sb, ECONNRESET, "gone");
+	ok(port_opens(&a, 5, "exec", 0, 0) == SWITCH_DROP && !streams(), "nor when it goes");
+	must(port_opens(&a, 7, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
+	switch_end_all(sb, ESHUTDOWN, "over");
+	ok(port_opens(&a, 7, "exec", 0, 0) == SWITCH_DROP && pulled() && !streams(),
+	   "nor when all is over");
+	must(port_opens(&a, 9, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
+	ring = out.stream;
+	switch_port_fini(sb, &a, ECONNRESET, "gone");
+	ok(!a.count && pulled() == ring && !streams(), "a client goes in the midst of one");
+	teardown();
+}
+
+static void test_unsent(void)
+{
+	uint32_t ring;
+
+	setup();
+	ring = opened(&a, 1);
+	must(from_port(&a, FRAME(RESET, 1), "", 0) == SWITCH_RELAY);
+	switch_unsent(sb, buf, buf_len, ECONNRESET, "gone");
+	ok(ring_data_at(ring, 0, 1) == SWITCH_DROP && pulled() == ring && !pulled() && !streams(),
+	   "a RESET that cannot be sent is made up for");
+	ring = opened(&a, 3);
+	must(from_ring(FRAME(CLOSE, ring), "", 0) == SWITCH_RELAY);
+	must(from_port(&a, FRAME(CLOSE, 3), "", 0) == SWITCH_RELAY && !streams());
+	switch_unsent(sb, buf, buf_len, ECONNRESET, "gone");
+	ok(pulled() == ring && !streams(), "so is the last CLOSE");
+	ring = opened(&a, 5);
+	must(from_port(&a, FRAME(CLOSE, 5), "", 0) == SWITCH_RELAY);
+	switch_port_fini(sb, &a, ECONNRESET, "gone");
+	switch_unsent(sb, buf, buf_len, ECONNRESET, "gone");
+	ok(pulled() == ring && !pulled() && !streams(), "nobody is told twice");
 	teardown();
 }
 
@@ -513,6 +569,8 @@ int main(void)
 	test_gone();
 	test_parent();
 	test_limits();
+	test_open_cut_short();
+	test_unsent();
 	test_credit();
 	test_bad_clients();
 	test_bad_guests();

@@ -20,6 +20,8 @@
 #define OWN_STREAMS	16
 #define OWN_MEMORY	(2 << 20)
 
+static const char gone[] = "the client has gone";
+
 static void client_watch(struct broker_client *client)
 {
 	uint32_t before = 0, events = 0;
@@ -63,7 +65,9 @@ void client_free(struct broker_client *client)
 {
 	struct broker *broker = client->broker;
 
-	switch_port_fini(broker->sb, &client->port, ECONNRESET, "the client has gone");
+	switch_port_fini(broker->sb, &client->port, ECONNRESET, gone);
+	if (client->hand_len)
+		switch_unsent(broker->sb, client->hand, client->hand_len, ECONNRESET, gone);
 	if (broker->ring && switch_pending(broker->sb))
 		link_again(broker->ring);
 	broker_ring_forget(broker, &client->turn);
@@ -174,6 +178,17 @@ void client_pong(struct broker_client *client, uint64_t cookie)
 	client_send(client, buf, FRAME_HEADER + p->len, false);
 }
 
+/* Its Hello need not wait any more. */
+static void take_held(struct broker_client *client)
+{
+	void *held = client->held;
+
+	client->held = NULL;
+	if (held && !client->doomed)
+		to_mux(client, held, client->held_len);
+	free(held);
+}
+
 /* What is of this connection alone, or of the broker's own services. */
 static void client_local(struct broker_client *client, const uint8_t *buf, size_t len)
 {
@@ -197,22 +212,21 @@ static void client_local(struct broker_client *client, const uint8_t *buf, size_
 		client->held_len = len;
 		return;
 	}
+	/* The broker's own services need no guest. */
+	if (f.type == KRING_STREAM_OPEN)
+		take_held(client);
 	to_mux(client, buf, len);
 }
 
 void client_guest_hello(struct broker_client *client)
 {
 	struct local *local = client->broker->local;
-	void *held = client->held;
 
 	client->hello.agent = local->hello.peer_agent;
 	client->hello.services = (const char *const *)local->guest_services;
 	client->hello.generation = local->hello.peer_generation;
 	memset(client->pings, 0, sizeof(client->pings));
-	client->held = NULL;
-	if (held && !client->doomed)
-		to_mux(client, held, client->held_len);
-	free(held);
+	take_held(client);
 }
 
 /* A frame for the ring, at once if it can be. */

@@ -40,7 +40,7 @@ struct client_ping {
  * @outbox: what @fd does not take yet
  * @mux: everything else it says: Hello, and streams to the broker itself
  * @hello: what both sides have said
- * @held: its Hello, until the guest has said its own
+ * @held: its Hello, until the guest has said its own, or until it wants something of the broker
  * @held_len: its bytes
  * @hand: frame that the ring has no room for, in the ring's numbers
  * @hand_len: its bytes, 0: there is none

@@ -59,6 +59,8 @@ static int send_turn(struct broker *broker, struct turn *turn)
 						 sizeof(broker->out));
 		return broker->out_len ? 0 : -ENOENT;
 	}
+	if (!switch_wanted(broker->sb, client->hand, client->hand_len))
+		return -ENOENT;
 	done = client->hand_done;
 	if (!done && client->hand_len <= broker->ring->frame_max) {
 		code = link_send(broker->ring, client->hand, client->hand_len);

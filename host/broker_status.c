@@ -52,7 +52,7 @@ static char *event_line(const char *kind, const char *text, bool json)
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	if (json) {
 		json_object(&out, NULL);
-		json_double(&out, "time", now.tv_sec);
+		json_signed(&out, "time", now.tv_sec);
 		json_unsigned(&out, "nanoseconds", now.tv_nsec);
 		json_string(&out, "event", kind);
 		json_string(&out, "text", text);

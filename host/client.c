@@ -219,10 +219,18 @@ static const struct kring_mux_ops client_mux_ops = {
 	.pong = client_on_pong_frame,
 };
 
+/* An empty one is none. */
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
 static int client_connect(struct client *client, const struct client_args *args,
 			  struct kring_error *err)
 {
-	const char *doorbell = args->doorbell ? args->doorbell : getenv("KRING_DOORBELL");
+	const char *doorbell = args->doorbell ? args->doorbell : environment("KRING_DOORBELL");
 	const char *socket = args->socket;
 	const char *region = args->region;
 	int code;
@@ -233,9 +241,9 @@ static int client_connect(struct client *client, const struct client_args *args,
 		return -EINVAL;
 	}
 	if (!socket && !region)
-		socket = getenv("KRING_SOCKET");
+		socket = environment("KRING_SOCKET");
 	if (!socket && !region)
-		region = getenv("KRING_REGION");
+		region = environment("KRING_REGION");
 	if (socket)
 		return link_connect(&client->link, socket, args->connect_timeout, err);
 	if (!region) {

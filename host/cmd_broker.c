@@ -130,6 +130,9 @@ static int check(const struct broker_args *args, int argc, char **argv, struct k
 		return tool_usage(err, "broker: --region is needed");
 	if (!args->socket)
 		return tool_usage(err, "broker: --socket is needed");
+	/* Abstract names have no permissions: whoever knows it could connect. */
+	if (*args->socket == '@' || (args->vsock_uds && *args->vsock_uds == '@'))
+		return tool_usage(err, "broker: its sockets need paths, which belong to somebody");
 	return TOOL_DONE;
 }
 

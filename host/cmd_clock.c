@@ -78,6 +78,7 @@ static int clock_get(struct client *client, struct clock_times *times, struct kr
 static void show(const struct clock_times *times, bool set, bool json)
 {
 	char cell[TABLE_CELL], other[TABLE_CELL];
+	int64_t offset = table_difference(times->guest, times->host);
 	struct json out = { .file = stdout };
 
 	if (json) {
@@ -86,7 +87,7 @@ static void show(const struct clock_times *times, bool set, bool json)
 			json_signed(&out, "before", times->before);
 		json_signed(&out, "guest", times->guest);
 		json_signed(&out, "host", times->host);
-		json_signed(&out, "offset", times->guest - times->host);
+		json_signed(&out, "offset", offset);
 		json_object_end(&out);
 		json_end(&out);
 		return;
@@ -94,7 +95,7 @@ static void show(const struct clock_times *times, bool set, bool json)
 	if (set)
 		printf("it was %s\n", table_time(cell, times->before));
 	printf("%s%s (%s from the host's)\n", set ? "it is  " : "",
-	       table_time(cell, times->guest), table_offset(other, times->guest - times->host));
+	       table_time(cell, times->guest), table_offset(other, offset));
 }
 
 int cmd_clock(int argc, char **argv, struct kring_error *err)

@@ -18,7 +18,7 @@ static const char help_text[] =
 	"Show what happens at the broker, a line each, until it is interrupted: clients that\n"
 	"come and go, streams, the guest's agent, the ring.\n"
 	"\n"
-	"      --json              an object of JSON a line\n"
+	"  -j, --json              an object of JSON a line\n"
 	CLIENT_HELP
 	"  -h, --help              show this\n";
 
@@ -129,7 +129,7 @@ int cmd_events(int argc, char **argv, struct kring_error *err)
 	bool json = false;
 	int opt, code;
 
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
+	while ((opt = getopt_long(argc, argv, ":jh", options, NULL)) >= 0) {
 		code = client_option(&client, opt, optarg, err);
 		if (code < 0)
 			return TOOL_USAGE;

@@ -77,7 +77,7 @@ static void show(const Kring__Info *info, int64_t now)
 	printable(cell, sizeof(cell), info->boot_id.data, info->boot_id.len);
 	printf("%-12s%s\n", "uptime", table_duration(cell, info->uptime));
 	printf("%-12s%s (%s from the host's)\n", "clock", table_time(cell, info->clock),
-	       table_offset(other, info->clock - now));
+	       table_offset(other, table_difference(info->clock, now)));
 	printf("%-12s%" PRIu64 "\n", "generation", info->generation);
 	printf("%-12s%u, load %.2f\n", "cpus", info->cpus, info->load);
 	printf("%-12s%s, %s available\n", "memory", table_bytes(cell, info->memory_total),
@@ -103,7 +103,7 @@ static void show_json(const Kring__Info *info, int64_t now)
 	json_bytes(&json, "boot_id", info->boot_id.data, info->boot_id.len);
 	json_unsigned(&json, "uptime", info->uptime);
 	json_signed(&json, "clock", info->clock);
-	json_signed(&json, "clock_offset", info->clock - now);
+	json_signed(&json, "clock_offset", table_difference(info->clock, now));
 	json_unsigned(&json, "generation", info->generation);
 	json_unsigned(&json, "memory_total", info->memory_total);
 	json_unsigned(&json, "memory_available", info->memory_available);

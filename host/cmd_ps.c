@@ -153,7 +153,7 @@ static void print_table(const struct ps *ps)
 		s = ps->sessions[i];
 		printable(name, sizeof(name), s->name, strlen(s->name));
 		state_text(state, s);
-		table_duration(age, now > (int64_t)s->started ? now - (int64_t)s->started : 0);
+		table_duration(age, (uint64_t)now > s->started ? now - s->started : 0);
 		table_bytes(log, s->logged);
 		printf("%8" PRIu64 "  %-12s %8d  %-10s %-3s %8s %10s  ", s->session,
 		       *name ? name : "-", s->pid, state, s->tty ? "yes" : "no", age, log);

@@ -21,19 +21,18 @@ static const char help_text[] =
 	"\n"
 	"  -i, --interval S        seconds between two looks (default 1)\n"
 	"      --once              look twice, show it once, and end\n"
-	"      --json              an object of JSON a look\n"
+	"  -j, --json              an object of JSON a look\n"
 	CLIENT_HELP
 	"  -h, --help              show this\n";
 
 enum top_option {
 	OPTION_ONCE = 0x200,
-	OPTION_JSON,
 };
 
 static const struct option options[] = {
 	{ "interval", required_argument, NULL, 'i' },
 	{ "once", no_argument, NULL, OPTION_ONCE },
-	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "json", no_argument, NULL, 'j' },
 	CLIENT_OPTIONS,
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -207,7 +206,7 @@ int cmd_top(int argc, char **argv, struct kring_error *err)
 	struct top top = { .err = err, .interval = 1000 };
 	int opt, code;
 
-	while ((opt = getopt_long(argc, argv, ":i:h", options, NULL)) >= 0) {
+	while ((opt = getopt_long(argc, argv, ":i:jh", options, NULL)) >= 0) {
 		code = client_option(&client, opt, optarg, err);
 		if (code < 0)
 			return TOOL_USAGE;
@@ -221,7 +220,7 @@ int cmd_top(int argc, char **argv, struct kring_error *err)
 		case OPTION_ONCE:
 			top.once = true;
 			break;
-		case OPTION_JSON:
+		case 'j':
 			top.json = true;
 			break;
 		case 'h':

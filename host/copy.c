@@ -172,15 +172,14 @@ static uint64_t hash(const void *data, size_t len, uint64_t value)
 	return value;
 }
 
-void copy_token(char token[KRING_TOKEN_MAX + 1], const char *path, uint64_t size,
-		int64_t mtime)
+void copy_token(char token[KRING_TOKEN_MAX + 1], const char *path,
+		const struct copy_version *version)
 {
 	uint64_t value = 0xcbf29ce484222325;
 
 	value = hash(path, strlen(path), value);
-	value = hash(&size, sizeof(size), value);
-	value = hash(&mtime, sizeof(mtime), value);
-	snprintf(token, KRING_TOKEN_MAX + 1, "cp-%016" PRIx64 "-%" PRIx64, value, size);
+	value = hash(version, sizeof(*version), value);
+	snprintf(token, KRING_TOKEN_MAX + 1, "cp-%016" PRIx64 "-%" PRIx64, value, version->size);
 }
 
 static Kring__Number *set(Kring__Number *number, int64_t value)

@@ -33,6 +33,7 @@
  * @resume: go on with what was interrupted, and let it be gone on with
  * @umask: of the process
  * @progress: what is shown of it
+ * @listed: bytes that lists of the guest's directories take
  * @active: transfers under way
  * @waiting: client_run() is to end when one of them does
  * @failed: something was not copied
@@ -46,6 +47,7 @@ struct copy {
 	bool resume;
 	mode_t umask;
 	struct progress progress;
+	size_t listed;
 	unsigned int active;
 	bool waiting;
 	bool failed;
@@ -106,9 +108,23 @@ char *copy_join(const char *dir, const char *name);
  */
 bool copy_base(const char *path, char name[NAME_MAX + 1]);
 
+/**
+ * struct copy_version - what tells a file from another one, and from itself when it has changed
+ * @size: bytes
+ * @mtime: nanoseconds
+ * @ctime: the same; 0: not known
+ * @inode: its number; 0: not known
+ */
+struct copy_version {
+	uint64_t size;
+	int64_t mtime;
+	int64_t ctime;
+	uint64_t inode;
+};
+
 /* Names an interrupted transfer of a file, as long as it is the same file. */
-void copy_token(char token[KRING_TOKEN_MAX + 1], const char *path, uint64_t size,
-		int64_t mtime);
+void copy_token(char token[KRING_TOKEN_MAX + 1], const char *path,
+		const struct copy_version *version);
 
 /**
  * struct attributes - an Attributes and what it points to

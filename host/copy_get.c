@@ -28,7 +28,7 @@
  * @counted: bytes that the progress knows of
  * @listed: so does it know of the file
  * @accepted: the guest has begun
- * @size: of the file, when the guest opened it
+ * @size: of the file, when the guest opened it; before, when it was looked for
  * @mtime: of it, then
  */
 struct get {
@@ -85,6 +85,12 @@ static void on_accepted(struct kring_stream *stream, const void *reply, size_t l
 	if (!info || info->size > INT64_MAX) {
 		kring_unpack_free(info);
 		get_fail(get, get->from, -EPROTO, "the guest's answer makes no sense");
+		return;
+	}
+	/* What has arrived before is of another version. */
+	if (get->sink.position && (info->size != get->size || info->mtime != get->mtime)) {
+		kring_unpack_free(info);
+		get_fail(get, get->from, -ESTALE, "it has just changed: copy it again");
 		return;
 	}
 	get->accepted = true;
@@ -202,12 +208,19 @@ static int get_prepare(struct get *get, const Kring__FileInfo *info, const char 
 {
 	char token[KRING_TOKEN_MAX + 1];
 	bool named = get->copy->resume && info && info->size;
+	struct copy_version version = { 0 };
 	int code;
 
 	if (!get->place)
 		return copy_sink_stdout(&get->sink);
-	if (named)
-		copy_token(token, get->from, info->size, info->mtime);
+	if (named) {
+		get->size = info->size;
+		get->mtime = info->mtime;
+		version.size = info->size;
+		version.mtime = info->mtime;
+		version.inode = info->inode;
+		copy_token(token, get->from, &version);
+	}
 	code = copy_sink_open(&get->sink, place_fd(get->place), get->name,
 			      named ? token : NULL, info ? info->size : 0, why);
 	if (!code)

@@ -226,18 +226,23 @@ static int put_open(struct put *put, const char *to)
 	Kring__Put request = KRING__PUT__INIT;
 	char token[KRING_TOKEN_MAX + 1];
 	struct attributes attributes;
-	int64_t mtime = kring_nanoseconds(&st->st_mtim);
+	struct copy_version version = {
+		.size = st->st_size,
+		.mtime = kring_nanoseconds(&st->st_mtim),
+		.ctime = kring_nanoseconds(&st->st_ctim),
+		.inode = st->st_ino,
+	};
 
 	request.path = copy_bytes(to);
 	put->ready = true;
 	if (!put->source.piped) {
 		copy_attributes(put->copy, &attributes, st->st_mode, st->st_uid, st->st_gid,
-				mtime);
+				version.mtime);
 		request.attributes = &attributes.all;
 		request.size = st->st_size;
 		/* One of unknown size is not the same the next time. */
 		if (put->copy->resume && st->st_size) {
-			copy_token(token, to, st->st_size, mtime);
+			copy_token(token, to, &version);
 			request.token = token;
 			put->ready = false;
 		}

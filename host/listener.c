@@ -109,8 +109,8 @@ static struct listener *listener_new(listener_fn accepted, void *owner, struct k
 	return l;
 }
 
-/* A socket that its owner has not removed, as it was killed. */
-static int check_stale(const struct target *at, int type, const char *path,
+/* @stale: there is a socket that its owner has not removed, as it was killed. */
+static int check_stale(const struct target *at, int type, const char *path, bool *stale,
 		       struct kring_error *err)
 {
 	struct stat st;
@@ -129,7 +129,7 @@ static int check_stale(const struct target *at, int type, const char *path,
 	/* With a full backlog, or of another type, somebody is there too. */
 	if (code != ECONNREFUSED)
 		return fail(err, -EADDRINUSE, path, "another process answers there");
-	/* The new one is going to take its name. */
+	*stale = true;
 	return 0;
 }
 
@@ -143,11 +143,26 @@ static int bind_mode(int fd, const struct target *at, mode_t mask)
 	return code;
 }
 
+/* Only a stale one is replaced: somebody else may have been quicker. */
+static int take_name(const char *first, const char *path, bool stale)
+{
+	if (stale)
+		return rename(first, path) ? -errno : 0;
+	if (!link(first, path)) {
+		unlink(first);
+		return 0;
+	}
+	/* Some file systems have no links. */
+	if (errno == EEXIST || rename(first, path))
+		return -errno;
+	return 0;
+}
+
 /*
  * Nobody else's from the first moment on, and listening: it gets its name last, so that who
  * waits for it to be there can connect.
  */
-static int bind_path(struct listener *l, const char *path, struct kring_error *err)
+static int bind_path(struct listener *l, const char *path, bool stale, struct kring_error *err)
 {
 	struct target at;
 	char *first;
@@ -167,8 +182,10 @@ static int bind_path(struct listener *l, const char *path, struct kring_error *e
 	l->path = strdup(path);
 	if (!l->path)
 		code = -ENOMEM;
-	else if (lstat(first, &l->made) || listen(l->fd, SOMAXCONN) || rename(first, path))
+	else if (lstat(first, &l->made) || listen(l->fd, SOMAXCONN))
 		code = -errno;
+	else
+		code = take_name(first, path, stale);
 	if (code) {
 		fail(err, code, path, strerror(-code));
 		unlink(first);
@@ -179,7 +196,7 @@ free_first:
 }
 
 static int bind_unix(struct listener *l, const struct target *at, int type, const char *path,
-		     struct kring_error *err)
+		     bool stale, struct kring_error *err)
 {
 	int code;
 
@@ -187,7 +204,7 @@ static int bind_unix(struct listener *l, const struct target *at, int type, cons
 	if (l->fd < 0)
 		return fail(err, -errno, path, strerror(errno));
 	if (*path != '@')
-		return bind_path(l, path, err);
+		return bind_path(l, path, stale, err);
 	code = bind_mode(l->fd, at, 0177);
 	if (!code && listen(l->fd, SOMAXCONN))
 		code = -errno;
@@ -199,6 +216,7 @@ int listener_unix(struct listener **listener, sd_event *loop, int type, const ch
 {
 	struct listener *l = listener_new(accepted, owner, err);
 	struct target at;
+	bool stale = false;
 	int code;
 
 	if (!l)
@@ -207,9 +225,9 @@ int listener_unix(struct listener **listener, sd_event *loop, int type, const ch
 	if (code)
 		goto free_listener;
 	l->address = at.text;
-	code = *path == '@' ? 0 : check_stale(&at, type, path, err);
+	code = *path == '@' ? 0 : check_stale(&at, type, path, &stale, err);
 	if (!code)
-		code = bind_unix(l, &at, type, path, err);
+		code = bind_unix(l, &at, type, path, stale, err);
 	if (!code)
 		code = listener_start(l, loop, err);
 	if (code)

@@ -43,13 +43,19 @@ static bool name_ok(const ProtobufCBinaryData *name)
 	       (name->len > 1 && !(name->len == 2 && name->data[1] == '.'));
 }
 
+/* Two strings that malloc() adds something to. */
+#define MALLOC_COST	48
+
 static int list_add(struct remote_list *list, const Kring__FileInfo *info)
 {
 	size_t room = list->room ? list->room * 2 : 64;
 	struct remote_entry *entry;
 
-	list->bytes += sizeof(*entry) + info->name.len + info->target.len;
-	if (list->count == REMOTE_LIST_MAX || list->bytes > REMOTE_LIST_BYTES)
+	size_t bytes = sizeof(*entry) + MALLOC_COST + info->name.len + info->target.len;
+
+	list->bytes += bytes;
+	list->copy->listed += bytes;
+	if (list->count == REMOTE_LIST_MAX || list->copy->listed > REMOTE_LIST_BYTES)
 		return -E2BIG;
 	if (list->count == list->room) {
 		entry = realloc(list->entries, room * sizeof(*entry));
@@ -127,6 +133,7 @@ int remote_list_read(struct copy *copy, const char *path, struct remote_list *li
 	int code;
 
 	memset(list, 0, sizeof(*list));
+	list->copy = copy;
 	request.path = copy_bytes(path);
 	stream = kring_open(client_mux(copy->client), "list", &request.base, 0, &list_ops,
 			    &listing);
@@ -150,5 +157,6 @@ void remote_list_free(struct remote_list *list)
 		free(list->entries[i].target);
 	}
 	free(list->entries);
+	list->copy->listed -= list->bytes;
 	memset(list, 0, sizeof(*list));
 }

@@ -8,7 +8,7 @@
 
 #include "copy.h"
 
-/* Entries of a directory, and bytes that all of them may take. */
+/* Entries of a directory, and bytes that those of all directories above it take as well. */
 #define REMOTE_LIST_MAX		1000000
 #define REMOTE_LIST_BYTES	(256 << 20)
 
@@ -24,8 +24,9 @@ struct remote_entry {
 	char *target;
 };
 
-/** struct remote_list - all of them; begins zeroed */
+/** struct remote_list - all of them */
 struct remote_list {
+	struct copy *copy;
 	struct remote_entry *entries;
 	size_t count;
 	size_t room;

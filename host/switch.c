@@ -14,7 +14,7 @@
 
 #include "switch_internal.h"
 
-/* Refused OPENs of one client that are being swallowed. Nobody honest has that many. */
+/* Refused OPENs of one client that are being swallowed. */
 #define REFUSED_MAX	64
 
 static struct switch_chain *ring_chain(struct switchboard *sb, uint32_t ring)
@@ -156,10 +156,46 @@ void switch_remove(struct switchboard *sb, struct switch_stream *s)
 	free(s);
 }
 
+/* The number of an OPEN that is swallowed, to its end. */
+static struct switch_stream *add_refused(struct switchboard *sb, struct switch_port *port,
+					 uint32_t number)
+{
+	/* 0 is nobody's number on the ring. */
+	struct switch_stream *s = switch_add(sb, port, 0, number);
+
+	if (!s)
+		return NULL;
+	s->refused = true;
+	port->refused++;
+	return s;
+}
+
+/* Whether the rest of a client's OPEN is on its way. */
+static bool rest_comes(const struct switch_stream *s)
+{
+	return s->opening && !s->from_guest && !s->refused;
+}
+
+/*
+ * The guest has ended it, or has gone. The rest of its OPEN must not be taken for an OPEN of
+ * its own, whatever is in it.
+ */
+void switch_forget(struct switchboard *sb, struct switch_stream *s)
+{
+	struct switch_port *port = s->port;
+	uint32_t number = s->number;
+	bool rest = rest_comes(s);
+
+	switch_remove(sb, s);
+	if (rest)
+		add_refused(sb, port, number);
+}
+
 /* It is over for the client, and the guest has yet to be told. */
 void switch_end(struct switchboard *sb, struct switch_stream *s, int error, const char *text)
 {
-	bool refused = s->refused;
+	struct switch_port *port = s->port;
+	bool refused = s->refused, rest = rest_comes(s);
 
 	if (!refused)
 		switch_event(sb, s, SWITCH_RESET, text);
@@ -170,6 +206,41 @@ void switch_end(struct switchboard *sb, struct switch_stream *s, int error, cons
 	/* What was refused here has never come to the guest. */
 	if (refused)
 		switch_remove(sb, s);
+	else if (rest)
+		add_refused(sb, port, s->number);
+}
+
+/* To what is over the guest says so itself; but the rest of an OPEN would be one of its own. */
+bool switch_wanted(struct switchboard *sb, const void *frame, size_t len)
+{
+	struct switch_stream *s;
+	struct frame f;
+
+	if (!frame_load(&f, frame, len) || f.type != KRING_STREAM_OPEN)
+		return true;
+	s = switch_find_ring(sb, f.stream);
+	return s && s->port;
+}
+
+void switch_unsent(struct switchboard *sb, const void *frame, size_t len, int error,
+		   const char *text)
+{
+	struct switch_stream *s;
+	struct frame f;
+
+	if (!frame_load(&f, frame, len) ||
+	    (f.type != KRING_STREAM_RESET && f.type != KRING_STREAM_CLOSE) ||
+	    switch_find_ring(sb, f.stream))
+		return;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return;
+	s->ring = f.stream;
+	s->reset_number = error;
+	s->reset_text = text;
+	LIST_INSERT_HEAD(ring_chain(sb, s->ring), s, by_ring);
+	TAILQ_INSERT_TAIL(&sb->ending, s, link);
+	sb->stats.streams++;
 }
 
 void switch_port_init(struct switch_port *port, void *owner)
@@ -218,23 +289,26 @@ static enum switch_verdict refuse(struct switchboard *sb, struct switch_port *po
 				  const struct frame *f, int error, const char *text,
 				  const char **why)
 {
-	struct switch_stream *s;
-
 	sb->stats.refused++;
 	if (f->flags & KRING_STREAM_MORE) {
-		*why = "it goes on with streams that were refused";
-		if (port->refused >= REFUSED_MAX)
-			return SWITCH_BAD;
-		/* 0 is nobody's number on the ring. */
-		s = switch_add(sb, port, 0, f->stream);
 		*why = "there is no memory";
-		if (!s)
+		if (!add_refused(sb, port, f->stream))
 			return SWITCH_BAD;
-		s->refused = true;
-		port->refused++;
 	}
 	sb->args.ops->reset(port, f->stream, error, text);
 	return SWITCH_DROP;
+}
+
+/* Of many the oldest go: who honestly stops in the midst of an OPEN has done so long ago. */
+static void forget_refused(struct switchboard *sb, struct switch_port *port)
+{
+	struct switch_stream *s, *next;
+
+	for (s = TAILQ_FIRST(&port->streams); s && port->refused >= REFUSED_MAX; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->refused)
+			switch_remove(sb, s);
+	}
 }
 
 static enum switch_verdict open_first(struct switchboard *sb, struct switch_port *port,
@@ -247,6 +321,7 @@ static enum switch_verdict open_first(struct switchboard *sb, struct switch_port
 	uint32_t ring;
 	int error;
 
+	forget_refused(sb, port);
 	switch_service(payload, len, service);
 	if (!strncmp(service, "broker.", strlen("broker."))) {
 		if (f->flags & KRING_STREAM_MORE)

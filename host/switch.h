@@ -182,6 +182,17 @@ void switch_port_fini(struct switchboard *sb, struct switch_port *port, int erro
 		      const char *text);
 
 /**
+ * switch_unsent() - a frame of a client that was relayed will not be sent
+ *
+ * Where it was the last of its stream, the guest is told that this is over all the same.
+ */
+void switch_unsent(struct switchboard *sb, const void *frame, size_t len, int error,
+		   const char *text);
+
+/** switch_wanted() - whether a frame of a client, relayed a while ago, is still to be sent */
+bool switch_wanted(struct switchboard *sb, const void *frame, size_t len);
+
+/**
  * switch_from_port() - a client has sent a frame
  * @sb: switch
  * @port: client

@@ -38,6 +38,7 @@ struct switch_stream *switch_find_port(struct switchboard *sb, const struct swit
 struct switch_stream *switch_add(struct switchboard *sb, struct switch_port *port,
 				 uint32_t ring, uint32_t number);
 void switch_remove(struct switchboard *sb, struct switch_stream *s);
+void switch_forget(struct switchboard *sb, struct switch_stream *s);
 void switch_end(struct switchboard *sb, struct switch_stream *s, int error, const char *text);
 void switch_event(struct switchboard *sb, const struct switch_stream *s,
 		  enum switch_event event, const char *text);

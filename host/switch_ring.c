@@ -180,7 +180,7 @@ static enum switch_verdict ring_stream(struct switchboard *sb, struct switch_str
 		break;
 	case KRING_STREAM_RESET:
 		switch_event(sb, s, SWITCH_RESET, "by the guest");
-		switch_remove(sb, s);
+		switch_forget(sb, s);
 		break;
 	}
 	f->stream = number;
@@ -272,7 +272,7 @@ void switch_guest_gone(struct switchboard *sb, int error, const char *text)
 				continue;
 			sb->args.ops->reset(s->port, s->number, error, text);
 			switch_event(sb, s, SWITCH_RESET, text);
-			switch_remove(sb, s);
+			switch_forget(sb, s);
 		}
 	}
 }

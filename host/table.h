@@ -22,6 +22,12 @@ const char *table_time(char cell[TABLE_CELL], int64_t nanoseconds);
 /* "+1.204 s", "-31 us" */
 const char *table_offset(char cell[TABLE_CELL], int64_t nanoseconds);
 
+/* @a - @b, whatever a guest has sent: it may wrap. */
+static inline int64_t table_difference(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
 /* CLOCK_REALTIME */
 int64_t table_now(void);
 

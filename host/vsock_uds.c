@@ -26,7 +26,7 @@
  * @link: in the list of all
  * @vsock: whose
  * @fd: it
- * @io: waits for the line
+ * @io: waits for the line, and then for the program to go
  * @timer: until when
  * @line: what came of it
  * @len: bytes
@@ -139,7 +139,8 @@ static void conn_open(struct vsock_conn *conn, uint32_t port)
 
 	connect.where_case = KRING__CONNECT__WHERE_VSOCK;
 	connect.vsock = port;
-	conn->io = sd_event_source_disable_unref(conn->io);
+	/* A guest need not answer: whoever has waited and gone must not be kept for it. */
+	sd_event_source_set_io_events(conn->io, 0);
 	conn->timer = sd_event_source_disable_unref(conn->timer);
 	conn->stream = kring_open(conn->vsock->local->mux, "connect", &connect.base, 1 << 0,
 				  &conn_ops, conn);
@@ -158,6 +159,11 @@ static int conn_on_io(sd_event_source *source, int fd, uint32_t revents, void *u
 
 	(void)source;
 	(void)revents;
+	if (conn->stream) {
+		kring_reset(conn->stream, ECONNRESET, "vsock", "the host's program has gone");
+		conn_close(conn);
+		return 0;
+	}
 	n = recv(fd, conn->line + conn->len, room, MSG_DONTWAIT | MSG_PEEK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;

@@ -186,6 +186,7 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 		stream_fail(stream, error, len);
 	/* What the callbacks wanted to tell the peer is not for the next one. */
 	free_notices(mux, true);
+	memset(mux->cut, 0, sizeof(mux->cut));
 	leave(mux);
 }
 
@@ -315,6 +316,27 @@ static void refuse(struct kring_mux *mux, uint32_t number, int code, const char 
 	free(error);
 }
 
+/* The rest of a refused OPEN is no OPEN of its own, whatever is in it. */
+static bool take_rest(struct kring_mux *mux, uint32_t number, bool more)
+{
+	unsigned int i;
+
+	for (i = 0; i < CUT_MAX; i++) {
+		if (mux->cut[i] != number)
+			continue;
+		if (!more)
+			mux->cut[i] = 0;
+		return true;
+	}
+	return false;
+}
+
+static void expect_rest(struct kring_mux *mux, uint32_t number)
+{
+	mux->cut[mux->cut_next] = number;
+	mux->cut_next = (mux->cut_next + 1) % CUT_MAX;
+}
+
 static int receive_open(struct kring_mux *mux, const struct kring_stream_header *header,
 			const uint8_t *payload, size_t len)
 {
@@ -394,6 +416,7 @@ static int receive(struct kring_mux *mux, const uint8_t *frame, size_t len)
 	struct kring_stream_header header;
 	struct kring_stream *stream;
 	uint32_t number;
+	bool more;
 
 	if (len < sizeof(header)) {
 		mux_strange(mux, "frame of %zu bytes, which has no header", len);
@@ -433,13 +456,18 @@ static int receive(struct kring_mux *mux, const uint8_t *frame, size_t len)
 		return 0;
 	}
 
+	more = header.type == KRING_STREAM_OPEN && le16toh(header.flags) & KRING_STREAM_MORE;
 	stream = kring_mux_find(mux, number);
-	if (!stream && header.type == KRING_STREAM_OPEN)
-		return receive_open(mux, &header, frame, len);
 	if (stream)
 		stream_receive(stream, &header, frame, len);
-	else
+	else if (header.type != KRING_STREAM_OPEN)
 		receive_stray(mux, header.type, number);
+	else if (take_rest(mux, number, more))
+		return 0;
+	else if (receive_open(mux, &header, frame, len))
+		return -EAGAIN;
+	if (more && !is_ours(mux, number) && !kring_mux_find(mux, number))
+		expect_rest(mux, number);
 	return 0;
 }
 

@@ -168,6 +168,9 @@ static inline uint64_t consumed(const struct channel_in *in)
 
 #define BUCKETS		1024
 
+/* OPENs that were refused before all of them had come. */
+#define CUT_MAX		64
+
 LIST_HEAD(stream_list, kring_stream);
 TAILQ_HEAD(stream_queue, kring_stream);
 STAILQ_HEAD(notice_queue, notice);
@@ -182,6 +185,8 @@ STAILQ_HEAD(notice_queue, notice);
  * @extra: bytes of credit beyond the first windows
  * @deaf: nothing but HELLO is taken
  * @depth: of callbacks under way
+ * @cut: numbers of refused OPENs whose rest may be on its way; 0: none
+ * @cut_next: the oldest of them
  * @notices: to be pulled before anything else
  * @notice_count: how many
  * @ready: streams that have something to pull, in their order
@@ -199,6 +204,8 @@ struct kring_mux {
 	size_t extra;
 	bool deaf;
 	unsigned int depth;
+	uint32_t cut[CUT_MAX];
+	unsigned int cut_next;
 	struct notice_queue notices;
 	unsigned int notice_count;
 	struct stream_queue ready;

@@ -7,7 +7,7 @@
  * Sources: lib/queue.c lib/message.c lib/hello.c build/gen/kring/agent.pb-c.c
  */
 #include <message.h>
-#include <mux.h>
+#include <mux_internal.h>
 
 #include "fuzz.h"
 
@@ -21,12 +21,19 @@
  * @in: the rest of the input
  * @streams: those that may still be used
  * @depth: of callbacks
+ * @reserved: room that was reserved, and not committed yet
  */
 struct owner {
 	struct kring_mux *mux;
 	struct input in;
 	struct kring_stream *streams[STREAMS];
 	unsigned int depth;
+	struct {
+		struct kring_stream *stream;
+		unsigned int channel;
+		void *at;
+		size_t len;
+	} reserved;
 };
 
 static void act(struct owner *owner);
@@ -36,6 +43,8 @@ static void forget(struct kring_stream *stream)
 	struct owner *owner = kring_mux_owner(kring_stream_mux(stream));
 	unsigned int i;
 
+	if (owner->reserved.stream == stream)
+		owner->reserved.stream = NULL;
 	for (i = 0; i < STREAMS; i++)
 		if (owner->streams[i] == stream)
 			owner->streams[i] = NULL;
@@ -144,6 +153,10 @@ static void act(struct owner *owner)
 	}
 	if (!stream)
 		return;
+	/* Nothing is appended to what is reserved. */
+	if (stream == owner->reserved.stream && what % 12 < 11 && what % 12 != 5 &&
+	    what % 12 != 6)
+		return;
 	switch (what % 12) {
 	case 1:
 		kring_stream_accept(stream, bytes, len, channel);
@@ -158,11 +171,11 @@ static void act(struct owner *owner)
 		kring_stream_control(stream, bytes, len);
 		break;
 	case 5:
-		owner->streams[i] = NULL;
+		forget(stream);
 		kring_stream_close(stream, bytes, len);
 		break;
 	case 6:
-		owner->streams[i] = NULL;
+		forget(stream);
 		kring_stream_reset(stream, bytes, len);
 		break;
 	case 7:
@@ -178,24 +191,46 @@ static void act(struct owner *owner)
 		kring_stream_commit(stream, channel, len / 2);
 		break;
 	case 10:
-		/* Left reserved, until something else is done. */
-		len = kring_stream_reserve(stream, channel, len, &room);
-		if (len)
-			memset(room, 'r', len);
+		/* For a while, in which what was sent before may be acknowledged. */
+		if (owner->reserved.stream)
+			break;
+		owner->reserved.len = kring_stream_reserve(stream, channel, len,
+							   &owner->reserved.at);
+		owner->reserved.channel = channel;
+		if (owner->reserved.len)
+			owner->reserved.stream = stream;
 		break;
 	case 11:
-		kring_stream_commit(stream, channel, 0);
+		if (stream != owner->reserved.stream)
+			break;
+		memset(owner->reserved.at, 'R', owner->reserved.len);
+		owner->reserved.stream = NULL;
+		kring_stream_commit(stream, owner->reserved.channel, len % 2 ? 0 :
+				    owner->reserved.len);
 		break;
 	}
+}
+
+/* Where the stream is, so that some frames are just what is expected. */
+static uint64_t position(struct kring_mux *mux, const struct kring_stream_header *header)
+{
+	const struct kring_stream *stream = kring_mux_find(mux, header->stream);
+
+	if (!stream || header->channel > KRING_CHANNEL_CONTROL)
+		return 0;
+	if (header->type == KRING_STREAM_ACK)
+		return stream->out[header->channel].sent;
+	return stream->in[header->channel].received;
 }
 
 /* What the peer sends: mostly near to what makes sense. */
 static void receive(struct owner *owner)
 {
-	static uint8_t frame[4 * FRAME_MAX];
 	struct kring_stream_header header;
 	uint8_t shape = input_u8(&owner->in);
-	uint16_t payload = input_u8(&owner->in) * (shape & 1 ? 8 : 1);
+	uint8_t bytes[64], *frame;
+	size_t len;
+	uint16_t payload = input_u8(&owner->in) * (shape & 1 ? 64 : 1);
 
 	header.type = input_u8(&owner->in) % 15;
 	header.channel = input_u8(&owner->in) % (shape & 2 ? 256 : 5);
@@ -204,10 +239,20 @@ static void receive(struct owner *owner)
 	header.offset = input_u8(&owner->in) * (shape & 8 ? 8 : 1);
 	if (shape & 16)
 		header.offset = -header.offset;
-	memcpy(frame, &header, sizeof(header));
-	input_bytes(&owner->in, frame + sizeof(header), payload < 64 ? payload : 64);
-	kring_mux_receive(owner->mux, frame,
-			  shape & 32 ? payload % sizeof(header) : sizeof(header) + payload);
+	if (shape & 64)
+		header.offset = position(owner->mux, &header);
+	if (header.type == KRING_STREAM_ACK && shape & 1)
+		payload = 4;
+	input_bytes(&owner->in, bytes, payload < 64 ? payload : 64);
+	/* As long as it is, and not a byte longer. */
+	len = shape & 32 ? payload % sizeof(header) : sizeof(header) + payload;
+	frame = calloc(1, len ? len : 1);
+	require(frame);
+	memcpy(frame, &header, len < sizeof(header) ? len : sizeof(header));
+	if (len > sizeof(header))
+		memcpy(frame + sizeof(header), bytes, payload < 64 ? payload : 64);
+	kring_mux_receive(owner->mux, frame, len);
+	free(frame);
 }
 
 static void pull(struct owner *owner)
@@ -254,6 +299,17 @@ static void reconnect(struct owner *owner)
 	}
 }
 
+static void check_credit(struct kring_mux *mux)
+{
+	const struct kring_stream *stream;
+	unsigned int i;
+
+	for (stream = kring_mux_next(mux, NULL); stream; stream = kring_mux_next(mux, stream))
+		for (i = 0; i < CHANNELS; i++)
+			require(stream->in[i].received <= stream->in[i].limit &&
+				stream->in[i].queue.len <= stream->in[i].received);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct owner owner = { .in = { data, size } };
@@ -284,6 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			receive(&owner);
 			break;
 		}
+		check_credit(owner.mux);
 		kring_mux_stats(owner.mux, &stats);
 		require(stats.memory < 8 * MEMORY_MAX && stats.streams < 200);
 	}

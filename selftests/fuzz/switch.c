@@ -104,14 +104,24 @@ static void from_port(struct switchboard *sb, struct switch_port *port, struct i
 static void from_ring(struct switchboard *sb, struct input *in)
 {
 	uint8_t bytes[64], *frame;
-	size_t len = input_frame(in, bytes), before = len;
+	size_t len = input_frame(in, bytes), before, head = len;
 	struct switch_port *port;
 	struct switch_stream *s;
 	struct frame f;
 	bool credited;
 
+	/* Some go on where the last one ended, with much: so that credit comes to its end. */
+	if (len > FRAME_HEADER && frame_load(&f, bytes, len) && f.flags & 2) {
+		s = switch_find_ring(sb, f.stream);
+		if (s && f.channel < SWITCH_CHANNELS) {
+			f.offset = s->channels[f.channel].next;
+			frame_store(&f, bytes);
+			len += 20000;
+		}
+	}
+	before = len;
 	frame = part(len ? len : 1);
-	memcpy(frame, bytes, len);
+	memcpy(frame, bytes, head);
 	switch (switch_from_ring(sb, frame, &len, &port, &credited)) {
 	case SWITCH_RELAY:
 		require(port && len <= before && frame_load(&f, frame, len) && f.stream);

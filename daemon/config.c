@@ -344,6 +344,7 @@ int config_load(struct config *config, const char *path, struct config_error *er
 		code = wrong(err, -errno, "%.100s: %s", path, strerror(errno));
 		goto free_config;
 	}
+	config->from_file = true;
 	code = read_lines(config, file, path, err);
 	fclose(file);
 	if (!code)

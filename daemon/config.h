@@ -23,6 +23,7 @@
  * @sessions_max: programs that run, or have ended and are kept
  * @window: bytes of credit of each channel
  * @memory_max: bytes that all streams' buffers may take
+ * @from_file: there was a file
  *
  * All strings are the config's own.
  */
@@ -38,6 +39,7 @@ struct config {
 	uint32_t sessions_max;
 	uint32_t window;
 	uint64_t memory_max;
+	bool from_file;
 };
 
 /* What is wrong with a file, for a person. */

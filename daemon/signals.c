@@ -31,6 +31,13 @@ static void reload(struct signals *signals)
 		systemd_notify("READY=1");
 		return;
 	}
+	/* Without a file all is allowed: not because one was lost. */
+	if (agent->config.from_file && !fresh.from_file) {
+		log_error("the configuration file is gone; the old configuration stays");
+		config_free(&fresh);
+		systemd_notify("READY=1");
+		return;
+	}
 	restart = config_reload(&agent->config, &fresh);
 	if (restart)
 		log_warning("configuration: %s changes only with a restart", restart);

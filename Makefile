@@ -210,11 +210,11 @@ fuzz: ## Fuzz all that parses what a peer sends, SECONDS=60 each; and find plant
 
 .PHONY: mutants
 mutants: ## Break the headers in one place after the other, and see the tests notice
-	selftests/mutants/run
+	LIB_REGION_SRCS="$(LIB_REGION_SRCS)" selftests/mutants/run
 
 .PHONY: coverage
 coverage: ## Lines and branches of the headers and the library that the unit tests reach
-	selftests/mutants/coverage
+	LIB_REGION_SRCS="$(LIB_REGION_SRCS)" selftests/mutants/coverage
 
 .PHONY: style
 style: ## Run the style and static checks

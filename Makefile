@@ -233,7 +233,7 @@ check-built: all daemon $(UNIT) $(BUILD)/unit/fake_guest
 
 .PHONY: check-all
 check-all: check-built
-	@$(RUN) selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(AGENT_TESTS) $(VM_TESTS)
+	@$(RUN) -t 600 selftests/style $(PROOFS) $(UNIT) $(UNIT_SCRIPTS) $(AGENT_TESTS) $(VM_TESTS)
 
 .PHONY: demo
 demo: ## Show the main job on a real VM; sets up what it needs

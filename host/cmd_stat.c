@@ -64,6 +64,10 @@ static void show(const struct kring_stat *st)
 	if (!is_amrb(st)) {
 		printf("uuid        %s\n", uuid);
 		printf("generation  %" PRIu64 "\n", st->generation);
+		if (st->restored)
+			printf("restored    by generation %" PRIu64 "\n", st->restored);
+		else
+			printf("restored    never\n");
 		printf("granule     %u\n", st->layout.granule);
 		printf("features    0x%" PRIx64 "\n", st->features);
 	}
@@ -92,9 +96,10 @@ static void show_json(const struct kring_stat *st)
 	uuid_format(st->uuid, uuid);
 	printf("{\"format\": \"%s\", ", is_amrb(st) ? "amrb" : "native");
 	printf("\"name\": \"%s\", \"uuid\": \"%s\", \"version\": %u, \"generation\": %" PRIu64
-	       ", \"granule\": %u, \"features\": %" PRIu64 ", \"region_size\": %" PRIu64 ", ",
-	       st->layout.name, uuid, version(st), st->generation, st->layout.granule,
-	       st->features, (uint64_t)st->layout.region_size);
+	       ", \"restored\": %" PRIu64, st->layout.name, uuid, version(st), st->generation,
+	       st->restored);
+	printf(", \"granule\": %u, \"features\": %" PRIu64 ", \"region_size\": %" PRIu64 ", ",
+	       st->layout.granule, st->features, (uint64_t)st->layout.region_size);
 	if (st->owner > 0)
 		printf("\"owner\": %d, ", (int)st->owner);
 	else

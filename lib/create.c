@@ -3,13 +3,7 @@
  * Make a region.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -29,16 +23,13 @@ static uint64_t ring_size(uint64_t region_size, uint64_t fixed, uint64_t least)
 	return size;
 }
 
-static int uuid_make(uint8_t *uuid, struct kring_fault *fault)
+/** kring_uuid_make() - KRING_UUID_LEN bytes that nobody else has */
+int kring_uuid_make(uint8_t *uuid)
 {
-	ssize_t n;
+	int code = kring_random(uuid, KRING_UUID_LEN);
 
-	/* So few bytes come whole, unless a signal comes before there is any randomness. */
-	do {
-		n = getrandom(uuid, KRING_UUID_LEN, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return kring_fault(fault, -errno, "uuid", 0, strerror(errno));
+	if (code)
+		return code;
 	/* RFC 9562, version 4: random */
 	uuid[6] = (uuid[6] & 0x0f) | 0x40;
 	uuid[8] = (uuid[8] & 0x3f) | 0x80;
@@ -51,6 +42,7 @@ static int native_make(struct kring_header *h, uint64_t size,
 	uint32_t granule = args->granule ? args->granule : DEFAULT_GRANULE;
 	const char *name = args->name ? args->name : "default";
 	uint64_t data = ring_size(size, granule + 2 * kring_extent_size(granule, 0), granule);
+	int code;
 
 	h->magic = cpu_to_le32(KRING_MAGIC);
 	h->version = cpu_to_le32(KRING_VERSION);
@@ -63,7 +55,8 @@ static int native_make(struct kring_header *h, uint64_t size,
 	h->h2g.size = cpu_to_le64(data);
 	h->g2h.offset = cpu_to_le64(granule + kring_extent_size(granule, data));
 	h->g2h.size = cpu_to_le64(data);
-	return uuid_make(h->uuid, fault);
+	code = kring_uuid_make(h->uuid);
+	return code ? kring_fault(fault, code, "uuid", 0, strerror(-code)) : 0;
 }
 
 static int amrb_make(struct kring_amrb_header *h, uint64_t size,
@@ -133,51 +126,6 @@ int kring_format(void *base, uint64_t size, const struct kring_create_args *args
 	return 0;
 }
 
-/* The file's own name, while it has no other: what the kernel calls the open file. */
-static void fd_path(int fd, char *buf, size_t size)
-{
-	snprintf(buf, size, "/proc/self/fd/%d", fd);
-}
-
-/*
- * A file in the directory of @path that nobody sees yet. @temp gets its name, which is
- * empty where the file system can do without one.
- */
-static int temp_open(const char *path, char *temp, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	int dir_len = slash ? slash - path + 1 : 0;
-	int fd;
-
-	if (snprintf(temp, size, "%.*s.kring.XXXXXX", dir_len, path) >= (int)size)
-		return -ENAMETOOLONG;
-
-	/* What is behind the directory's slash makes way for ".". */
-	temp[dir_len + 1] = '\0';
-	fd = open(temp, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0) {
-		temp[0] = '\0';
-		return fd;
-	}
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return -errno;
-
-	temp[dir_len + 1] = 'k';
-	fd = mkostemp(temp, O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* link() never replaces: whoever is there first stays, also when two try at a time. */
-static int temp_link(int fd, const char *temp, const char *path)
-{
-	char self[32];
-
-	if (temp[0])
-		return link(temp, path) ? -errno : 0;
-	fd_path(fd, self, sizeof(self));
-	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
-}
-
 static int file_fill(int fd, uint64_t size, const union kring_any_header *h)
 {
 	void *base;
@@ -199,10 +147,10 @@ int kring_create(const char *path, const struct kring_create_args *args,
 	static const struct kring_create_args defaults;
 	union kring_any_header h;
 	struct kring_fault fault;
-	char temp[PATH_MAX];
+	struct kring_temp temp;
 	uint32_t granule;
 	uint64_t size;
-	int fd, code;
+	int code;
 
 	if (!args)
 		args = &defaults;
@@ -218,16 +166,14 @@ int kring_create(const char *path, const struct kring_create_args *args,
 	if (code)
 		return kring_error_fault(err, code, path, &fault);
 
-	fd = temp_open(path, temp, sizeof(temp));
-	if (fd < 0)
-		return kring_error_path(err, fd, path, "%s", strerror(-fd));
-	code = file_fill(fd, size, &h);
+	code = kring_temp_open(&temp, path);
+	if (code)
+		return kring_error_path(err, code, path, "%s", strerror(-code));
+	code = file_fill(temp.fd, size, &h);
 	if (!code)
-		code = temp_link(fd, temp, path);
+		code = kring_temp_link(&temp);
 	if (code)
 		kring_error_path(err, code, path, "%s", strerror(-code));
-	if (temp[0])
-		unlink(temp);
-	close(fd);
+	kring_temp_close(&temp);
 	return code;
 }

@@ -202,7 +202,10 @@ int kring_doorbell_open(struct kring_doorbell *bell, const char *path, int epoll
 /** kring_doorbell_close() - disconnect for good */
 void kring_doorbell_close(struct kring_doorbell *bell)
 {
-	if (bell->sock >= 0)
+	if (bell->sock >= 0) {
+		epoll_ctl(bell->epoll, EPOLL_CTL_DEL, bell->sock, NULL);
 		close(bell->sock);
+	}
+	epoll_ctl(bell->epoll, EPOLL_CTL_DEL, bell->timer, NULL);
 	close(bell->timer);
 }

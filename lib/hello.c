@@ -9,17 +9,26 @@
 
 #include "message.h"
 #include "mux.h"
+#include "restored.h"
+
+/* 0 is nobody's. */
+static uint64_t random_number(void)
+{
+	uint64_t number;
+
+	do {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			number = 0;
+	} while (!number);
+	return number;
+}
 
 void kring_hello_init(struct kring_hello *hello, const char *agent)
 {
 	memset(hello, 0, sizeof(*hello));
 	hello->agent = agent;
-	/* 0 is nobody's. */
-	do {
-		if (getrandom(&hello->instance, sizeof(hello->instance), 0) !=
-		    sizeof(hello->instance))
-			hello->instance = 0;
-	} while (!hello->instance);
+	hello->instance = random_number();
+	hello->process = random_number();
 }
 
 static int say(struct kring_hello *hello, struct kring_mux *mux, uint64_t answers)
@@ -37,6 +46,13 @@ static int say(struct kring_hello *hello, struct kring_mux *mux, uint64_t answer
 	message.generation = hello->generation;
 	message.agent = (char *)hello->agent;
 	message.services = (char **)hello->services;
+	message.resumes = hello->resumes;
+	message.process = hello->process;
+	message.restored = hello->restored;
+	if (hello->has_uuid) {
+		message.uuid.data = (uint8_t *)hello->uuid;
+		message.uuid.len = sizeof(hello->uuid);
+	}
 	while (message.services && message.services[message.n_services])
 		message.n_services++;
 
@@ -50,8 +66,12 @@ static int say(struct kring_hello *hello, struct kring_mux *mux, uint64_t answer
 
 int kring_hello_say(struct kring_hello *hello, struct kring_mux *mux)
 {
-	if (!hello->said)
+	if (!hello->said) {
 		kring_mux_set_deaf(mux, true);
+		/* A guest that was restored is told so before anything is opened. */
+		if (hello->has_uuid && kring_mux_role(mux) == KRING_ROLE_HOST)
+			kring_mux_hold(mux, true);
+	}
 	return say(hello, mux, 0);
 }
 
@@ -65,14 +85,27 @@ static void copy_printable(char *to, size_t size, const char *from)
 	to[i] = '\0';
 }
 
-static void forget_streams(struct kring_mux *mux)
+static void forget_streams(struct kring_mux *mux, const char *why)
 {
 	size_t len;
-	void *error = kring_pack_error(ECONNRESET, "connection", "the other end was replaced",
-				       &len);
+	void *error = kring_pack_error(ECONNRESET, "connection", why, &len);
 
 	kring_mux_reset_all(mux, error, error ? len : 0);
 	free(error);
+}
+
+void kring_hello_anew(struct kring_hello *hello, struct kring_mux *mux, const char *why)
+{
+	bool resumes = hello->resumes && (hello->peer_resumes || !hello->peer_instance);
+
+	if (resumes)
+		kring_mux_park(mux);
+	else
+		forget_streams(mux, why);
+	hello->instance = random_number();
+	hello->said = false;
+	hello->restoring = false;
+	kring_mux_hold(mux, false);
 }
 
 /*
@@ -88,27 +121,73 @@ static bool for_us(const struct kring_hello *hello, const struct kring_mux *mux,
 	return hello->said || kring_mux_role(mux) == KRING_ROLE_GUEST;
 }
 
-static int adopt(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
+/* Another connection: what becomes of the streams of the last one. */
+static void meet(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
 {
-	bool another = !hello->said || hello->peer_instance != said->instance;
+	static const char replaced[] = "the other end was replaced";
 
-	if (hello->said && another)
-		forget_streams(mux);
+	if (!hello->resumes || !said->resumes) {
+		/* In the first connection there is none yet that could be lost. */
+		if (hello->peer_instance)
+			forget_streams(mux, replaced);
+		return;
+	}
+	/* Those that were opened since it was lost are on their way. */
+	if (hello->said)
+		kring_mux_park(mux);
+	if (hello->peer_process && hello->peer_process != said->process)
+		kring_mux_doubt(mux);
+}
+
+static void adopt(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
+{
 	hello->said = true;
 	hello->peer_instance = said->instance;
+	hello->peer_process = said->process;
 	hello->peer_generation = said->generation;
 	hello->peer_streams_max = said->streams_max;
+	hello->peer_resumes = said->resumes;
 	copy_printable(hello->peer_agent, sizeof(hello->peer_agent), said->agent);
 	kring_mux_set_peer(mux, said->frame_max);
 	kring_mux_set_deaf(mux, false);
-	return another;
+	/* A new process has nothing to be told of. */
+	if (kring_mux_role(mux) == KRING_ROLE_GUEST && !hello->has_uuid &&
+	    said->uuid.len == sizeof(hello->uuid)) {
+		hello->has_uuid = true;
+		hello->restored = said->restored;
+		memcpy(hello->uuid, said->uuid.data, sizeof(hello->uuid));
+	}
+}
+
+/* Who said an old one may have read our own before it ended, and not have answered. */
+static int answer(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
+{
+	return say(hello, mux, hello->said ? said->instance : 0);
+}
+
+/* What follows the Hellos, in this order. */
+static int begin(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
+{
+	int code = 0;
+
+	hello->restoring = false;
+	if (kring_mux_role(mux) == KRING_ROLE_GUEST) {
+		restored_expect(hello, said);
+	} else {
+		code = restored_say(hello, mux, said);
+		kring_mux_hold(mux, hello->restoring);
+	}
+	if (!code && hello->resumes && said->resumes)
+		code = kring_mux_resume(mux, NULL, 0, !hello->relays);
+	return code;
 }
 
 int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
 			 const void *message, size_t len)
 {
 	Kring__Hello *said = kring_unpack(&kring__hello__descriptor, message, len);
-	int code = 0, another = 0;
+	bool another = false;
+	int code = 0;
 
 	if (!said)
 		return -EBADMSG;
@@ -116,11 +195,19 @@ int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
 		code = -EPROTO;
 	else if (!said->instance)
 		code = -EBADMSG;
-	if (!code && for_us(hello, mux, said))
-		another = adopt(hello, mux, said);
-	/* Who said an old one may have read our own before it ended, and not have answered. */
-	if (!code && !said->answers)
-		code = say(hello, mux, hello->said ? said->instance : 0);
+	if (code)
+		goto free_said;
+	if (for_us(hello, mux, said)) {
+		another = !hello->said || hello->peer_instance != said->instance;
+		if (another)
+			meet(hello, mux, said);
+		adopt(hello, mux, said);
+	}
+	if (!said->answers)
+		code = answer(hello, mux, said);
+	if (another && !code)
+		code = begin(hello, mux, said);
+free_said:
 	kring_unpack_free(said);
 	return code ? code : another;
 }

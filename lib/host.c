@@ -13,6 +13,10 @@
  * The guest can write each byte of the region. Geometry and own cursors are private,
  * copied at attach, and the verbs of <kring/ring.h> check everything else.
  *
+ * Somebody else may take over, with a lock that did not hold or a file that took the place
+ * of this one. So before a word is written it is asked whether the region is still ours;
+ * when it is not, each verb answers -ESTALE from then on.
+ *
  * Not locked: one thread at a time.
  */
 #include <errno.h>
@@ -20,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -29,6 +34,9 @@
 
 /* A guest that publishes nothing but skips makes us look again. Not for ever. */
 #define LOOKS	3
+
+/* How often the region's path is looked at. */
+#define FENCE_MS	1000
 
 enum host_event {
 	HOST_EVENT_DOORBELL,
@@ -54,15 +62,26 @@ struct kring_host {
 	struct host_sleep space;
 	struct host_sleep data;
 	struct kring_host_stats stats;
+	struct kring_fence fence;
 	struct kring_doorbell doorbell;
 	bool has_doorbell;
 	bool rescue_runs;
 	unsigned int rescue_ms;
 	int rescue;
 	int epoll;
-	uint64_t generation;
 	char fault[160];
 };
+
+/* Whether the region is somebody else's now. Then the VMM's socket is theirs, too. */
+static bool host_fenced(struct kring_host *host)
+{
+	if (!kring_fenced(&host->fence) && !kring_fence_look(&host->fence, FENCE_MS))
+		return false;
+	if (host->has_doorbell)
+		kring_doorbell_close(&host->doorbell);
+	host->has_doorbell = false;
+	return true;
+}
 
 static void host_kick(struct kring_host *host)
 {
@@ -86,9 +105,15 @@ static void host_woken(struct kring_host *host)
 	host->space.woken = true;
 }
 
-/* What was missed while there was no connection, at either end, is made up for. */
+/*
+ * What was missed while there was no connection, at either end, is made up for. But whoever
+ * listens there now may have another region than the one before.
+ */
 static void host_connected(struct kring_host *host)
 {
+	kring_fence_look(&host->fence, 0);
+	if (host_fenced(host))
+		return;
 	host->stats.connects++;
 	host_kick(host);
 	host_woken(host);
@@ -172,11 +197,13 @@ int kring_host_dispatch(struct kring_host *host)
 	struct epoll_event events[HOST_EVENTS];
 	int i, n;
 
+	if (host_fenced(host))
+		return -ESTALE;
 	n = epoll_wait(host->epoll, events, HOST_EVENTS, 0);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !host->fence.closed; i++) {
 		switch (events[i].data.u32) {
 		case HOST_EVENT_DOORBELL:
 			host_drain(host);
@@ -191,13 +218,16 @@ int kring_host_dispatch(struct kring_host *host)
 			break;
 		}
 	}
-	return 0;
+	return host->fence.closed ? -ESTALE : 0;
 }
 
 int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *frame)
 {
 	int err;
 
+	/* From here on the caller writes to the region. */
+	if (kring_fenced(&host->fence))
+		return -ESTALE;
 	if (len > host->h2g.ring.send_max)
 		return host->h2g.fault ? -EBADMSG : -EMSGSIZE;
 
@@ -205,6 +235,8 @@ int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *
 	if (err == -EAGAIN) {
 		if (kring_unsubmitted(&host->h2g))
 			kring_host_submit(host);
+		if (host_fenced(host))
+			return -ESTALE;
 		if (!kring_want_space(&host->h2g)) {
 			host_sleep_begin(host, &host->space);
 			return -EAGAIN;
@@ -227,6 +259,8 @@ void kring_host_commit(struct kring_host *host, const struct kring_frame *frame)
 
 void kring_host_submit(struct kring_host *host)
 {
+	if (host_fenced(host))
+		return;
 	host_kick_if(host, kring_submit(&host->h2g));
 }
 
@@ -258,7 +292,7 @@ int kring_host_sendv(struct kring_host *host, const struct iovec *iov, int count
 			to = mempcpy(to, iov[i].iov_base, iov[i].iov_len);
 	kring_host_commit(host, &frame);
 	kring_host_submit(host);
-	return 0;
+	return host->fence.closed ? -ESTALE : 0;
 }
 
 int kring_host_send(struct kring_host *host, const void *buf, size_t len)
@@ -272,6 +306,8 @@ int kring_host_flush(struct kring_host *host)
 {
 	struct kring_producer *p = &host->h2g;
 
+	if (host_fenced(host))
+		return -ESTALE;
 	if (p->fault)
 		return -EBADMSG;
 	/* All of it free: that is when the guest has taken everything. */
@@ -290,6 +326,8 @@ int kring_host_peek(struct kring_host *host, struct kring_frame *frame)
 {
 	int err, i;
 
+	if (kring_fenced(&host->fence))
+		return -ESTALE;
 	for (i = 0; i < LOOKS; i++) {
 		err = kring_peek(&host->g2h, frame);
 		if (err != -EAGAIN) {
@@ -298,6 +336,8 @@ int kring_host_peek(struct kring_host *host, struct kring_frame *frame)
 		}
 		if (kring_unreleased(&host->g2h))
 			kring_host_release(host);
+		if (host_fenced(host))
+			return -ESTALE;
 		if (!kring_want_data(&host->g2h)) {
 			host_sleep_begin(host, &host->data);
 			return -EAGAIN;
@@ -318,6 +358,8 @@ void kring_host_advance(struct kring_host *host, const struct kring_frame *frame
 
 void kring_host_release(struct kring_host *host)
 {
+	if (host_fenced(host))
+		return;
 	host_kick_if(host, kring_release(&host->g2h));
 }
 
@@ -345,7 +387,8 @@ ssize_t kring_host_recvv(struct kring_host *host, const struct iovec *iov, int c
 	}
 	kring_host_advance(host, &frame);
 	kring_host_release(host);
-	return frame.len;
+	/* Not given back, it is the next owner's. */
+	return host->fence.closed ? -ESTALE : (ssize_t)frame.len;
 }
 
 ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size)
@@ -379,7 +422,30 @@ uint32_t kring_host_head(const struct kring_host *host)
 
 uint64_t kring_host_generation(const struct kring_host *host)
 {
-	return host->generation;
+	return host->fence.generation;
+}
+
+static const struct kring_header *host_native(const struct kring_host *host)
+{
+	const struct kring_region *region = &host->region;
+
+	return region->layout.format == KRING_FORMAT_NATIVE ? &region->header.native : NULL;
+}
+
+uint64_t kring_host_restored(const struct kring_host *host)
+{
+	const struct kring_header *h = host_native(host);
+
+	return h ? le64_to_cpu(h->restored) : 0;
+}
+
+bool kring_host_uuid(const struct kring_host *host, uint8_t *uuid)
+{
+	const struct kring_header *h = host_native(host);
+
+	if (h)
+		memcpy(uuid, h->uuid, sizeof(h->uuid));
+	return h;
 }
 
 const char *kring_host_fault(struct kring_host *host)
@@ -387,6 +453,8 @@ const char *kring_host_fault(struct kring_host *host)
 	const char *h2g = host->h2g.fault;
 	const char *g2h = host->g2h.fault;
 
+	if (host->fence.closed)
+		return host->fence.why;
 	if (!h2g && !g2h)
 		return NULL;
 	snprintf(host->fault, sizeof(host->fault), "%s%s%s%s%s",
@@ -427,11 +495,13 @@ static int host_attach_rings(struct kring_host *host, struct kring_error *err)
 static void host_bump_generation(struct kring_host *host)
 {
 	struct kring_header *shared = host->region.base;
+	uint64_t generation;
 
 	if (host->region.layout.format != KRING_FORMAT_NATIVE)
 		return;
-	host->generation = le64_to_cpu(host->region.header.native.generation) + 1;
-	WRITE_ONCE(shared->generation, cpu_to_le64(host->generation));
+	generation = le64_to_cpu(host->region.header.native.generation) + 1;
+	WRITE_ONCE(shared->generation, cpu_to_le64(generation));
+	kring_fence_own(&host->fence, &shared->generation, generation);
 }
 
 int kring_host_attach(struct kring_host **hostp, const struct kring_attach_args *args,
@@ -449,21 +519,24 @@ int kring_host_attach(struct kring_host **hostp, const struct kring_attach_args 
 	code = kring_region_open(&host->region, args->region, O_RDWR, err);
 	if (code)
 		goto free_host;
-	code = kring_owner_lock(host->region.fd, args->region, err);
+	code = kring_owner_lock(host->region.fd, LOCK_EX, args->region, err);
 	if (code)
 		goto close_region;
+	code = kring_fence_open(&host->fence, args->region, host->region.fd, err);
+	if (code)
+		goto unlock;
 	code = kring_region_load(&host->region, err);
 	if (!code)
 		code = kring_region_map(&host->region, err);
 	if (!code)
 		code = host_attach_rings(host, err);
 	if (code)
-		goto unlock;
+		goto close_fence;
 
 	host->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (host->epoll < 0) {
 		code = kring_error(err, -errno, "epoll: %s", strerror(errno));
-		goto unlock;
+		goto close_fence;
 	}
 	host->rescue = kring_timer_open(host->epoll, HOST_EVENT_RESCUE);
 	if (host->rescue < 0) {
@@ -491,6 +564,8 @@ close_rescue:
 	close(host->rescue);
 close_epoll:
 	close(host->epoll);
+close_fence:
+	kring_fence_close(&host->fence);
 unlock:
 	kring_owner_unlock(host->region.fd);
 close_region:
@@ -505,12 +580,15 @@ void kring_host_detach(struct kring_host *host)
 	if (!host)
 		return;
 	/* Nobody sleeps here any more; what the guest would kick for, the next owner sees. */
-	host_got_data(host);
-	host_got_space(host);
+	if (!host_fenced(host)) {
+		host_got_data(host);
+		host_got_space(host);
+	}
 	if (host->has_doorbell)
 		kring_doorbell_close(&host->doorbell);
 	close(host->rescue);
 	close(host->epoll);
+	kring_fence_close(&host->fence);
 	kring_owner_unlock(host->region.fd);
 	kring_region_close(&host->region);
 	free(host);

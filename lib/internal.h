@@ -5,6 +5,7 @@
 #ifndef KRING_INTERNAL_H
 #define KRING_INTERNAL_H
 
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -48,9 +49,33 @@ int kring_region_load(struct kring_region *region, struct kring_error *err);
 int kring_region_map(struct kring_region *region, struct kring_error *err);
 void kring_region_close(struct kring_region *region);
 
+/* create.c */
+
+int kring_uuid_make(uint8_t *uuid);
+
+/* temp.c */
+
+/**
+ * struct kring_temp - a file that has not got its name yet
+ * @fd: of it
+ * @path: where it is to be, the caller's
+ * @name: that it has meanwhile, empty: none
+ */
+struct kring_temp {
+	int fd;
+	const char *path;
+	char name[PATH_MAX];
+};
+
+int kring_random(void *buf, size_t len);
+int kring_temp_open(struct kring_temp *temp, const char *path);
+int kring_temp_link(struct kring_temp *temp);
+int kring_temp_rename(struct kring_temp *temp);
+void kring_temp_close(struct kring_temp *temp);
+
 /* owner.c */
 
-int kring_owner_lock(int fd, const char *path, struct kring_error *err);
+int kring_owner_lock(int fd, int how, const char *path, struct kring_error *err);
 void kring_owner_unlock(int fd);
 pid_t kring_owner_find(int fd);
 
@@ -86,6 +111,37 @@ void kring_doorbell_close(struct kring_doorbell *bell);
 bool kring_doorbell_connect(struct kring_doorbell *bell);
 int kring_doorbell_kick(struct kring_doorbell *bell);
 bool kring_doorbell_drain(struct kring_doorbell *bell);
+
+/* fence.c */
+
+/**
+ * struct kring_fence - what tells whether a region is still its host's
+ * @path: of the region, absolute
+ * @dev: of the file that is mapped
+ * @ino: of the file that is mapped
+ * @shared: the generation in the header, NULL: the format has none
+ * @generation: the host's own
+ * @looked_ms: when @path was looked at last
+ * @closed: the region, or its path, is somebody else's, which does not pass
+ * @why: @closed in words
+ */
+struct kring_fence {
+	char *path;
+	dev_t dev;
+	ino_t ino;
+	const __le64 *shared;
+	uint64_t generation;
+	uint64_t looked_ms;
+	bool closed;
+	char why[192];
+};
+
+int kring_fence_open(struct kring_fence *fence, const char *path, int fd,
+		     struct kring_error *err);
+void kring_fence_own(struct kring_fence *fence, const __le64 *shared, uint64_t generation);
+bool kring_fence_look(struct kring_fence *fence, unsigned int period_ms);
+bool kring_fenced(struct kring_fence *fence);
+void kring_fence_close(struct kring_fence *fence);
 
 /* timer.c */
 

@@ -77,6 +77,35 @@ int kring_format(void *base, uint64_t size, const struct kring_create_args *args
 		 struct kring_error *err);
 
 /**
+ * struct kring_clone_args - what the copy of a region is to be like
+ * @fork: the VM that was saved may go on, or others are made of it: a new uuid
+ * @force: also when somebody owns the saved region's host end. Right only while nobody
+ *	moves its cursors: the VM is paused, and the owner is, or has nothing to do.
+ */
+struct kring_clone_args {
+	bool fork;
+	bool force;
+};
+
+/**
+ * kring_clone() - make the region of a restored VM, from what was saved of the first one's
+ * @from: the saved region, which stays as it is
+ * @to: where the region is to be; what is there is replaced, and a host that has it open is
+ *	fenced
+ * @args: what it is to be like; NULL: all false
+ * @err: filled on failure, may be NULL
+ *
+ * The generation is one more than the saved one, and noted as that of a restore, so that
+ * whoever attaches knows. The AMRB format has neither, nor a uuid: it is only copied. Holes
+ * stay holes. The file appears whole under its name, mode 0600, or the old one stays.
+ *
+ * Return: 0, -EBUSY: @from has an owner (@err names it), what kring_header_check() returns,
+ * or what the file system says.
+ */
+int kring_clone(const char *from, const char *to, const struct kring_clone_args *args,
+		struct kring_error *err);
+
+/**
  * struct kring_ring_stat - one ring, as the region shows it
  * @size: bytes of data
  * @offset: of the producer's cursor in the region
@@ -102,6 +131,7 @@ struct kring_ring_stat {
  * struct kring_stat - a region, as it is at one moment
  * @layout: what the header says
  * @generation: as in the header
+ * @restored: as in the header
  * @features: as in the header
  * @uuid: as in the header
  * @owner: process that owns the host's end, 0: nobody, -1: somebody whose process cannot
@@ -112,6 +142,7 @@ struct kring_ring_stat {
 struct kring_stat {
 	struct kring_layout layout;
 	uint64_t generation;
+	uint64_t restored;
 	uint64_t features;
 	uint8_t uuid[KRING_UUID_LEN];
 	pid_t owner;
@@ -131,6 +162,11 @@ int kring_stat(const char *path, struct kring_stat *st, struct kring_error *err)
 
 /*
  * The host's end
+ *
+ * Somebody else may take it over: a host whose generation in the header has changed, or
+ * whose region's path leads to another file, is fenced. It publishes nothing more, leaves
+ * the doorbell, and all its verbs answer -ESTALE; kring_host_fault() says why. Detach, and
+ * attach to what is there now.
  */
 
 /** struct kring_host - the host's end of one region, owned by one process */
@@ -163,7 +199,8 @@ struct kring_attach_args {
  * has the memory, and not the file.
  *
  * Return: 0, -EBUSY: another process owns it (@err names it), -EBADMSG: the cursors are
- * nonsense, what kring_header_check() returns, or what the file system says.
+ * nonsense, -ESTALE: the file was replaced just now, what kring_header_check() returns, or
+ * what the file system says.
  */
 int kring_host_attach(struct kring_host **host, const struct kring_attach_args *args,
 		      struct kring_error *err);
@@ -187,7 +224,8 @@ int kring_host_fd(const struct kring_host *host);
  * kring_host_dispatch() - handle kicks, the doorbell's connection and the timer
  * @host: handle
  *
- * Never blocks. Return: 0 or a negative errno that is not going to pass.
+ * Never blocks. Return: 0, -ESTALE: this host is fenced, or another negative errno that is
+ * not going to pass.
  */
 int kring_host_dispatch(struct kring_host *host);
 
@@ -198,7 +236,8 @@ int kring_host_dispatch(struct kring_host *host);
  * @len: 1 to kring_host_frame_max() bytes
  *
  * Return: 0, -EAGAIN: no room yet, -EINVAL: @len is 0, -EMSGSIZE: too large for ever,
- * -EBADMSG: the ring is poisoned (kring_host_fault() says why).
+ * -EBADMSG: the ring is poisoned, -ESTALE: this host is fenced (kring_host_fault() says
+ * why).
  */
 int kring_host_send(struct kring_host *host, const void *buf, size_t len);
 
@@ -219,7 +258,7 @@ int kring_host_sendv(struct kring_host *host, const struct iovec *iov, int count
  * @size: bytes there
  *
  * Return: bytes of the frame, -EAGAIN: none waits, -EMSGSIZE: it is larger than @size, and
- * stays, -EBADMSG: the ring is poisoned.
+ * stays, -EBADMSG: the ring is poisoned, -ESTALE: this host is fenced.
  */
 ssize_t kring_host_recv(struct kring_host *host, void *buf, size_t size);
 
@@ -254,7 +293,12 @@ int kring_host_reserve(struct kring_host *host, size_t len, struct kring_frame *
  */
 void kring_host_commit(struct kring_host *host, const struct kring_frame *frame);
 
-/** kring_host_submit() - publish what was committed, and kick once if the guest sleeps */
+/**
+ * kring_host_submit() - publish what was committed, and kick once if the guest sleeps
+ * @host: handle
+ *
+ * A fenced host's is never published; the next verb says so.
+ */
 void kring_host_submit(struct kring_host *host);
 
 /**
@@ -263,7 +307,7 @@ void kring_host_submit(struct kring_host *host);
  * @frame: copy what is to be checked: the guest may change it at any time. For the next
  *	owner it stays the next frame until kring_host_release().
  *
- * Return: 0, -EAGAIN or -EBADMSG, as kring_host_recv().
+ * Return: 0, -EAGAIN, -EBADMSG or -ESTALE, as kring_host_recv().
  */
 int kring_host_peek(struct kring_host *host, struct kring_frame *frame);
 
@@ -292,8 +336,8 @@ uint32_t kring_host_pending(struct kring_host *host);
  *
  * Ask last before sleeping: sending another frame takes the announcement back.
  *
- * Return: 0: it has, -EAGAIN: not yet, and kring_host_fd() is readable when it has, or
- * -EBADMSG.
+ * Return: 0: it has, -EAGAIN: not yet, and kring_host_fd() is readable when it has,
+ * -EBADMSG or -ESTALE.
  */
 int kring_host_flush(struct kring_host *host);
 
@@ -303,11 +347,24 @@ uint32_t kring_host_head(const struct kring_host *host);
 /** kring_host_generation() - as this attach has made it */
 uint64_t kring_host_generation(const struct kring_host *host);
 
+/** kring_host_restored() - generation that the last restore or fork has made; 0: none was */
+uint64_t kring_host_restored(const struct kring_host *host);
+
 /**
- * kring_host_fault() - why a ring is poisoned
+ * kring_host_uuid() - the region's identity, as it was at attach
+ * @host: handle
+ * @uuid: KRING_UUID_LEN bytes, to fill
+ *
+ * Return: false: the region's format has none.
+ */
+bool kring_host_uuid(const struct kring_host *host, uint8_t *uuid);
+
+/**
+ * kring_host_fault() - why a ring is poisoned, or this host fenced
  * @host: handle
  *
- * Return: "h2g is poisoned: WHY", "g2h is poisoned: WHY", both with "; " between, or NULL;
+ * Return: "another host has taken over: generation N", "the region at PATH is another file
+ * now"; else "h2g is poisoned: WHY", "g2h is poisoned: WHY", both with "; " between, or NULL;
  * valid until the next call.
  */
 const char *kring_host_fault(struct kring_host *host);

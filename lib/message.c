@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <kring/stream.h>
 
@@ -127,14 +128,6 @@ static void *pack_envelope(const ProtobufCMessage *envelope, ProtobufCBinaryData
 	return bytes;
 }
 
-void *kring_pack_open(const char *service, const ProtobufCMessage *request, size_t *len)
-{
-	Kring__Open open = KRING__OPEN__INIT;
-
-	open.service = (char *)service;
-	return pack_envelope(&open.base, &open.request, request, len);
-}
-
 void *kring_pack_accept(const ProtobufCMessage *reply, size_t *len)
 {
 	Kring__Accept accept = KRING__ACCEPT__INIT;
@@ -182,21 +175,47 @@ void *kring_unpack_close(const ProtobufCMessageDescriptor *type, const void *buf
 	return close ? unpack_envelope(type, close, &close->result) : NULL;
 }
 
-struct kring_stream *kring_open(struct kring_mux *mux, const char *service,
-				const ProtobufCMessage *request, unsigned int channels,
-				const struct kring_stream_ops *ops, void *owner)
+struct kring_stream *kring_open_with(struct kring_mux *mux, const struct kring_open_args *args)
 {
-	struct kring_stream *stream;
+	Kring__Open open = KRING__OPEN__INIT;
+	struct kring_stream *stream = NULL;
+	uint8_t token[KRING_TOKEN_LEN];
 	size_t len;
-	void *bytes = kring_pack_open(service, request, &len);
+	void *bytes;
 
+	open.service = (char *)args->service;
+	open.on_fork = args->on_fork;
+	/* Without one it lives as long as the connection does. */
+	if (getrandom(token, sizeof(token), 0) == sizeof(token)) {
+		open.token.data = token;
+		open.token.len = sizeof(token);
+	}
+	bytes = pack_envelope(&open.base, &open.request, args->request, &len);
 	if (!bytes) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	stream = kring_mux_open(mux, 0, bytes, len, channels, ops, owner);
+	stream = kring_mux_open(mux, args->parent, bytes, len, args->channels, args->ops,
+				args->owner);
 	free(bytes);
+	if (stream && open.token.len)
+		kring_stream_set_token(stream, token);
 	return stream;
+}
+
+struct kring_stream *kring_open(struct kring_mux *mux, const char *service,
+				const ProtobufCMessage *request, unsigned int channels,
+				const struct kring_stream_ops *ops, void *owner)
+{
+	struct kring_open_args args = {
+		.service = service,
+		.request = request,
+		.channels = channels,
+		.ops = ops,
+		.owner = owner,
+	};
+
+	return kring_open_with(mux, &args);
 }
 
 int kring_accept(struct kring_stream *stream, const ProtobufCMessage *reply,

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/kring.h>
 #include <kring/agent.pb-c.h>
 
 #ifdef __cplusplus
@@ -41,10 +42,9 @@ void kring_unpack_free(void *message);
 void *kring_pack(const ProtobufCMessage *message, size_t *len);
 
 /*
- * The envelopes: Open, Accept, Close and Error in one go. All return what is to be freed
+ * The envelopes: Accept, Close and Error in one go. All return what is to be freed
  * with free(), or NULL.
  */
-void *kring_pack_open(const char *service, const ProtobufCMessage *request, size_t *len);
 void *kring_pack_accept(const ProtobufCMessage *reply, size_t *len);
 void *kring_pack_close(const ProtobufCMessage *result, size_t *len);
 void *kring_pack_error(int number, const char *step, const char *text, size_t *len);
@@ -60,6 +60,29 @@ struct kring_stream_ops;
 struct kring_stream *kring_open(struct kring_mux *mux, const char *service,
 				const ProtobufCMessage *request, unsigned int channels,
 				const struct kring_stream_ops *ops, void *owner);
+
+/**
+ * struct kring_open_args - a stream to be opened, where kring_open() is not enough
+ * @service: as in Open
+ * @request: its message, or NULL
+ * @parent: number of the stream that it belongs to, 0: none
+ * @on_fork: what becomes of it in a forked child
+ * @channels: as kring_mux_open()
+ * @ops: callbacks
+ * @owner: their owner
+ */
+struct kring_open_args {
+	const char *service;
+	const ProtobufCMessage *request;
+	uint32_t parent;
+	Kring__ForkPolicy on_fork;
+	unsigned int channels;
+	const struct kring_stream_ops *ops;
+	void *owner;
+};
+
+struct kring_stream *kring_open_with(struct kring_mux *mux, const struct kring_open_args *args);
+
 int kring_accept(struct kring_stream *stream, const ProtobufCMessage *reply,
 		 unsigned int channels);
 int kring_control(struct kring_stream *stream, const ProtobufCMessage *message);
@@ -83,30 +106,61 @@ void *kring_unpack_close(const ProtobufCMessageDescriptor *type, const void *buf
  * @services: what may be opened here, NULL behind the last; NULL: nothing
  * @generation: of the region, 0: not known
  * @streams_max: streams that the peer may have open
- * @instance: of this process, random; kring_hello_init() sets it
+ * @resumes: streams are to outlive the connection
+ * @relays: others' streams come this way, too: the RESUME that follows is not all of it
+ * @process: of this process, random; kring_hello_init() sets it, a broker passes on another
+ * @restored: generation that the region's last restore or fork has made; at the guest: that it
+ *	has dealt with
+ * @uuid: of the region; at the guest: that it knows
+ * @has_uuid: there is one
+ * @instance: of this connection, random
  * @said: the peer has said Hello to us, and what follows is what it said
- * @peer_instance: of the peer's process
+ * @restoring: RESTORED was said, or is going to be, and was not answered; the host pulls
+ *	nothing of streams
+ * @known_generation: the guest's: of the last Hello, but for those behind a restore that it has
+ *	not dealt with
+ * @peer_instance: of the peer's connection
+ * @peer_process: of the peer's process
  * @peer_generation: of the region
  * @peer_streams_max: streams that may be open there
+ * @peer_resumes: RESUME follows
  * @peer_agent: its program and version, printable
  *
- * The first four are the owner's to set.
+ * Those above @instance are the owner's to set.
  */
 struct kring_hello {
 	const char *agent;
 	const char *const *services;
 	uint64_t generation;
 	uint32_t streams_max;
+	bool resumes;
+	bool relays;
+	uint64_t process;
+	uint64_t restored;
+	uint8_t uuid[KRING_UUID_LEN];
+	bool has_uuid;
 	uint64_t instance;
 	bool said;
+	bool restoring;
+	uint64_t known_generation;
 	uint64_t peer_instance;
+	uint64_t peer_process;
 	uint64_t peer_generation;
 	uint32_t peer_streams_max;
+	bool peer_resumes;
 	char peer_agent[64];
 };
 
-/** kring_hello_init() - clear it, and give this process its number */
+/** kring_hello_init() - clear it, and give this process its numbers */
 void kring_hello_init(struct kring_hello *hello, const char *agent);
+
+/**
+ * kring_hello_anew() - the connection is gone, and there is going to be another one
+ * @hello: what is known
+ * @mux: its streams are parked where both sides resume, else over; @why for their owners
+ * @why: in words
+ */
+void kring_hello_anew(struct kring_hello *hello, struct kring_mux *mux, const char *why);
 
 /**
  * kring_hello_say() - say Hello, as the first thing after attaching
@@ -120,16 +174,34 @@ int kring_hello_say(struct kring_hello *hello, struct kring_mux *mux);
 /**
  * kring_hello_received() - the peer has said Hello: for kring_mux_ops.hello
  * @hello: what is known; filled in
- * @mux: multiplexer; answers, and when the peer is another process than before, resets all
- *	streams that it had with that one
+ * @mux: multiplexer; answers. When this is another connection than before, its streams are
+ *	parked and RESUME is said, where both sides resume; else they are over
  * @message: the encoded Hello
  * @len: its bytes
  *
- * Return: 1: another process, or the first; 0: the same one again; -EBADMSG: it makes no
+ * A host also says RESTORED, where the guest does not know of the region's last restore, and
+ * holds @mux until kring_restored_answered().
+ *
+ * Return: 1: another connection, or the first; 0: the same one again; -EBADMSG: it makes no
  * sense; -EPROTO: a version that is not spoken here; -ENOMEM.
  */
 int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
 			 const void *message, size_t len);
+
+/**
+ * kring_restored_answer() - the guest has dealt with RESTORED
+ * @hello: the guest's; takes over what was restored
+ * @mux: multiplexer; answers
+ * @restored: what the host has said
+ * @old_generation: @hello->known_generation, as it was when the host said so
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kring_restored_answer(struct kring_hello *hello, struct kring_mux *mux,
+			  const Kring__Restored *restored, uint64_t old_generation);
+
+/** kring_restored_answered() - the host has got that answer: for kring_mux_ops.restored */
+void kring_restored_answered(struct kring_hello *hello, struct kring_mux *mux);
 
 #ifdef __cplusplus
 }

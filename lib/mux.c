@@ -39,7 +39,7 @@ void mux_strange(struct kring_mux *mux, const char *fmt, ...)
 
 bool kring_mux_pending(const struct kring_mux *mux)
 {
-	return mux->notice_count || !TAILQ_EMPTY(&mux->ready);
+	return mux->notice_count || (!mux->held && !TAILQ_EMPTY(&mux->ready));
 }
 
 void mux_output(struct kring_mux *mux, struct kring_stream *stream)
@@ -47,12 +47,23 @@ void mux_output(struct kring_mux *mux, struct kring_stream *stream)
 	bool pending = kring_mux_pending(mux);
 
 	if (stream) {
-		if (stream->ready || stream->parked || stream->state == STREAM_DEAD)
+		if (stream->ready || stream->state == STREAM_DEAD)
+			return;
+		if ((stream->parked || stream->held) && !stream_may_tell(stream))
 			return;
 		stream->ready = true;
 		TAILQ_INSERT_TAIL(&mux->ready, stream, turns);
 	}
-	if (!pending && mux->args.ops->output)
+	if (!pending && kring_mux_pending(mux) && mux->args.ops->output)
+		mux->args.ops->output(mux);
+}
+
+void kring_mux_hold(struct kring_mux *mux, bool hold)
+{
+	bool pending = kring_mux_pending(mux);
+
+	mux->held = hold;
+	if (!pending && kring_mux_pending(mux) && mux->args.ops->output)
 		mux->args.ops->output(mux);
 }
 
@@ -111,10 +122,7 @@ struct kring_mux *kring_mux_new(const struct kring_mux_args *args)
 	if (!mux)
 		return NULL;
 	mux->args = *args;
-	if (mux->args.frame_max > KRING_STREAM_FRAME_MAX)
-		mux->args.frame_max = KRING_STREAM_FRAME_MAX;
-	if (mux->args.frame_max < KRING_STREAM_FRAME_MIN)
-		mux->args.frame_max = KRING_STREAM_FRAME_MIN;
+	kring_mux_set_frame_max(mux, args->frame_max);
 	if (!mux->args.streams_max)
 		mux->args.streams_max = STREAMS_MAX;
 	if (!mux->args.window)
@@ -132,7 +140,7 @@ struct kring_mux *kring_mux_new(const struct kring_mux_args *args)
 	return mux;
 }
 
-static void free_notices(struct kring_mux *mux, bool keep_hello)
+void mux_free_notices(struct kring_mux *mux, bool keep_hello)
 {
 	struct notice *notice, *next;
 
@@ -150,13 +158,13 @@ static void free_notices(struct kring_mux *mux, bool keep_hello)
 	}
 }
 
-static void enter(struct kring_mux *mux)
+void mux_enter(struct kring_mux *mux)
 {
 	mux->depth++;
 }
 
 /* The streams that ended meanwhile can be freed once nobody below us may look at them. */
-static void leave(struct kring_mux *mux)
+void mux_leave(struct kring_mux *mux)
 {
 	struct kring_stream *stream;
 
@@ -174,7 +182,7 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 	struct kring_stream *stream;
 	unsigned int i;
 
-	enter(mux);
+	mux_enter(mux);
 	/* Those that the callbacks open are for the next peer. */
 	for (i = 0; i < BUCKETS; i++) {
 		while ((stream = LIST_FIRST(&mux->table[i]))) {
@@ -185,9 +193,9 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len)
 	while ((stream = LIST_FIRST(&all)))
 		stream_fail(stream, error, len);
 	/* What the callbacks wanted to tell the peer is not for the next one. */
-	free_notices(mux, true);
+	mux_free_notices(mux, true);
 	memset(mux->cut, 0, sizeof(mux->cut));
-	leave(mux);
+	mux_leave(mux);
 }
 
 struct kring_stream *kring_mux_next(struct kring_mux *mux, const struct kring_stream *stream)
@@ -205,19 +213,6 @@ struct kring_stream *kring_mux_next(struct kring_mux *mux, const struct kring_st
 	return NULL;
 }
 
-void kring_mux_park(struct kring_mux *mux)
-{
-	struct kring_stream *stream, *next;
-
-	enter(mux);
-	for (stream = kring_mux_next(mux, NULL); stream; stream = next) {
-		next = kring_mux_next(mux, stream);
-		stream_park(stream);
-	}
-	free_notices(mux, true);
-	leave(mux);
-}
-
 void kring_mux_free(struct kring_mux *mux)
 {
 	struct kring_stream *stream;
@@ -232,8 +227,8 @@ void kring_mux_free(struct kring_mux *mux)
 	free(error);
 	for (i = 0; i < BUCKETS; i++)
 		while ((stream = LIST_FIRST(&mux->table[i])))
-			stream_end(stream);
-	free_notices(mux, false);
+			stream_end(stream, false);
+	mux_free_notices(mux, false);
 	free(mux);
 }
 
@@ -248,13 +243,21 @@ void kring_mux_stats(const struct kring_mux *mux, struct kring_mux_stats *stats)
 	stats->memory = mux->memory;
 }
 
+static uint32_t clamp_frame_max(uint32_t frame_max)
+{
+	if (frame_max > KRING_STREAM_FRAME_MAX)
+		return KRING_STREAM_FRAME_MAX;
+	return frame_max < KRING_STREAM_FRAME_MIN ? KRING_STREAM_FRAME_MIN : frame_max;
+}
+
+void kring_mux_set_frame_max(struct kring_mux *mux, uint32_t frame_max)
+{
+	mux->args.frame_max = clamp_frame_max(frame_max);
+}
+
 void kring_mux_set_peer(struct kring_mux *mux, uint32_t frame_max)
 {
-	if (!frame_max || frame_max > KRING_STREAM_FRAME_MAX)
-		frame_max = KRING_STREAM_FRAME_MAX;
-	if (frame_max < KRING_STREAM_FRAME_MIN)
-		frame_max = KRING_STREAM_FRAME_MIN;
-	mux->peer_frame_max = frame_max;
+	mux->peer_frame_max = clamp_frame_max(frame_max ? frame_max : KRING_STREAM_FRAME_MAX);
 }
 
 void kring_mux_set_deaf(struct kring_mux *mux, bool deaf)
@@ -300,6 +303,15 @@ uint32_t kring_mux_take_number(struct kring_mux *mux)
 		mux->next_number += 2;
 	} while (!number || kring_mux_find(mux, number));
 	return number;
+}
+
+void kring_mux_skip_number(struct kring_mux *mux, uint32_t number)
+{
+	bool ours = (number & 1) == (mux->next_number & 1);
+
+	/* Numbers go round: those behind the next one are less than half of them away. */
+	if (ours && (int32_t)(number - mux->next_number) >= 0)
+		mux->next_number = number + 2;
 }
 
 static bool is_ours(const struct kring_mux *mux, uint32_t number)
@@ -475,11 +487,11 @@ int kring_mux_receive(struct kring_mux *mux, const void *frame, size_t len)
 {
 	int code;
 
-	enter(mux);
+	mux_enter(mux);
 	code = receive(mux, frame, len);
 	if (!code)
 		mux->stats.frames_received++;
-	leave(mux);
+	mux_leave(mux);
 	return code;
 }
 
@@ -499,7 +511,7 @@ static size_t pull(struct kring_mux *mux, uint8_t *buf, size_t size)
 		free(notice);
 		return len;
 	}
-	while ((stream = TAILQ_FIRST(&mux->ready))) {
+	while (!mux->held && (stream = TAILQ_FIRST(&mux->ready))) {
 		/* Out of the list before it is asked: it may end, or come in again. */
 		TAILQ_REMOVE(&mux->ready, stream, turns);
 		stream->ready = false;
@@ -521,10 +533,10 @@ size_t kring_mux_pull(struct kring_mux *mux, void *buf, size_t size)
 
 	if (size < mux->args.frame_max)
 		return 0;
-	enter(mux);
+	mux_enter(mux);
 	len = pull(mux, buf, size);
 	if (len)
 		mux->stats.frames_sent++;
-	leave(mux);
+	mux_leave(mux);
 	return len;
 }

@@ -84,6 +84,38 @@ struct kring_mux_ops {
 	void (*strange)(struct kring_mux *mux, const char *text);
 };
 
+/**
+ * struct kring_position - how far one end has received a channel
+ * @received: bytes that have arrived
+ * @limit: position up to which the peer may send
+ * @ended: its end has arrived
+ */
+struct kring_position {
+	uint64_t received;
+	uint64_t limit;
+	bool ended;
+};
+
+/**
+ * struct kring_resume - what one end has of a stream: all that the other must know to go on
+ * @number: of the stream
+ * @parent: the stream that it belongs to, 0: none
+ * @token: as in its Open; all 0: none, it cannot be resumed
+ * @absent: it is not there
+ * @accepted: it is open here, not only on its way
+ * @closed: the other end's CLOSE has arrived
+ * @channels: of each, CONTROL's as the last
+ */
+struct kring_resume {
+	uint32_t number;
+	uint32_t parent;
+	uint8_t token[KRING_TOKEN_LEN];
+	bool absent;
+	bool accepted;
+	bool closed;
+	struct kring_position channels[KRING_CHANNELS + 1];
+};
+
 enum kring_role {
 	KRING_ROLE_HOST,
 	KRING_ROLE_GUEST,
@@ -183,6 +215,16 @@ size_t kring_mux_pull(struct kring_mux *mux, void *buf, size_t size);
 /** kring_mux_pending() - whether kring_mux_pull() has a frame */
 bool kring_mux_pending(const struct kring_mux *mux);
 
+/** kring_mux_set_frame_max() - the transport has changed: as kring_mux_args.frame_max */
+void kring_mux_set_frame_max(struct kring_mux *mux, uint32_t frame_max);
+
+/**
+ * kring_mux_hold() - pull nothing of streams, or go on
+ *
+ * What is of the connection itself is still pulled: Hello, RESUME, RESTORED, PING, and RESETs.
+ */
+void kring_mux_hold(struct kring_mux *mux, bool hold);
+
 /**
  * kring_mux_set_deaf() - drop all that arrives but HELLO, or no longer do
  *
@@ -217,11 +259,55 @@ void kring_mux_reset_all(struct kring_mux *mux, const void *error, size_t len);
  */
 void kring_mux_park(struct kring_mux *mux);
 
+/**
+ * kring_mux_resume() - say RESUME
+ * @mux: multiplexer
+ * @streams: what is said of each; NULL: all streams of @mux as kring_stream_describe() has them
+ * @count: how many; not with NULL
+ * @complete: there are no others
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kring_mux_resume(struct kring_mux *mux, const struct kring_resume *streams, size_t count,
+		     bool complete);
+
+/**
+ * kring_mux_resumed() - the peer has said RESUME: for kring_mux_ops.resume
+ * @mux: multiplexer, which was parked
+ * @message: the encoded Resume
+ * @len: its bytes
+ * @strange: called for each stream that @mux does not have; may be NULL
+ * @owner: for @strange
+ *
+ * Goes on with all streams that are named, by number and token; with the last message, ends
+ * those that are still parked, as the peer does not have them.
+ *
+ * Return: 1: that was the last message, 0: more are to come, -EBADMSG: it makes no sense.
+ */
+int kring_mux_resumed(struct kring_mux *mux, const void *message, size_t len,
+		      void (*strange)(void *owner, const struct kring_resume *stream),
+		      void *owner);
+
+/**
+ * kring_mux_doubt() - the peer is not the process any more that the parked streams were opened to
+ *
+ * Whether it has begun with what was asked for and not accepted yet cannot be known: that is not
+ * asked for again.
+ */
+void kring_mux_doubt(struct kring_mux *mux);
+
+/** kring_mux_restored() - say RESTORED; @message as encoded. 0 or -ENOMEM */
+int kring_mux_restored(struct kring_mux *mux, uint64_t generation, const void *message,
+		       size_t len);
+
 /** kring_mux_next() - the stream behind @stream, or the first one for NULL; NULL: no more */
 struct kring_stream *kring_mux_next(struct kring_mux *mux, const struct kring_stream *stream);
 
 /** kring_mux_find() - a stream by its number, or NULL */
 struct kring_stream *kring_mux_find(struct kring_mux *mux, uint32_t number);
+
+/** kring_mux_skip_number() - @number is in use somewhere: give only higher ones */
+void kring_mux_skip_number(struct kring_mux *mux, uint32_t number);
 
 /** kring_mux_take_number() - a number for a stream of this side that somebody else handles */
 uint32_t kring_mux_take_number(struct kring_mux *mux);
@@ -259,6 +345,28 @@ int kring_stream_accept(struct kring_stream *stream, const void *reply, size_t l
 /** kring_stream_set_ops() - whom to call from now on; before or after it is accepted */
 void kring_stream_set_ops(struct kring_stream *stream, const struct kring_stream_ops *ops,
 			  void *owner);
+
+/**
+ * kring_stream_on_done() - be told when a stream that was closed is over
+ * @stream: stream, before kring_stream_close()
+ * @done: called once behind kring_stream_close(), from where callbacks come; @closed: the peer has closed it too, so that
+ *	it has all that it wants; else it was reset or lost, by whomever
+ * @owner: its
+ */
+void kring_stream_on_done(struct kring_stream *stream, void (*done)(void *owner, bool closed),
+			  void *owner);
+
+/** kring_stream_set_token() - what it is resumed by, KRING_TOKEN_LEN bytes; NULL: nothing */
+void kring_stream_set_token(struct kring_stream *stream, const void *token);
+
+/*
+ * What becomes of it in a forked child, a Kring__ForkPolicy; not looked at here. 0 unless set.
+ */
+void kring_stream_set_on_fork(struct kring_stream *stream, int policy);
+int kring_stream_on_fork(const struct kring_stream *stream);
+
+/** kring_stream_hold() - pull nothing of it for a while, or go on */
+void kring_stream_hold(struct kring_stream *stream, bool hold);
 
 void *kring_stream_owner(const struct kring_stream *stream);
 struct kring_mux *kring_stream_mux(const struct kring_stream *stream);
@@ -299,30 +407,6 @@ void kring_stream_commit(struct kring_stream *stream, unsigned int channel, size
 /** kring_stream_eof() - no more bytes on @channel */
 void kring_stream_eof(struct kring_stream *stream, unsigned int channel);
 
-/**
- * struct kring_position - how far one end has received a channel
- * @received: bytes that have arrived
- * @limit: position up to which the peer may send
- * @ended: its end has arrived
- */
-struct kring_position {
-	uint64_t received;
-	uint64_t limit;
-	bool ended;
-};
-
-/**
- * struct kring_resume - what one end has of a stream: all that the other must know to go on
- * @accepted: it is open here, not only on its way
- * @closed: the other end's CLOSE has arrived
- * @channels: of each, CONTROL's as the last
- */
-struct kring_resume {
-	bool accepted;
-	bool closed;
-	struct kring_position channels[KRING_CHANNELS + 1];
-};
-
 /** kring_stream_describe() - fill in what this end has of @stream, for the other one */
 void kring_stream_describe(const struct kring_stream *stream, struct kring_resume *resume);
 
@@ -331,14 +415,14 @@ void kring_stream_describe(const struct kring_stream *stream, struct kring_resum
  * @stream: stream
  * @peer: what the other end has of it; NULL: it does not have it
  *
- * What the other end lacks is sent again. It may also have more than was sent, when this
- * end's memory is from an earlier moment: then what is written is dropped until it is new.
+ * What the other end lacks is sent again.
  *
  * A stream that the other end does not have is opened again, where it was not accepted yet,
  * and is over, where nothing but the other end's CLOSE was missing.
  *
- * Return: 0; -ESTALE: what the other end lacks is not there any more, or -ENOENT: it does
- * not have the stream. Reset it then.
+ * Return: 0; -ESTALE: what the other end lacks is not there any more, or it has what was never
+ * sent: one of them is from an earlier moment; -ENOENT: it does not have the stream;
+ * -ECONNRESET, -EOWNERDEAD: the same, after kring_mux_doubt(). Reset it then.
  */
 int kring_stream_resume(struct kring_stream *stream, const struct kring_resume *peer);
 
@@ -397,6 +481,16 @@ int kring_stream_close(struct kring_stream *stream, const void *result, size_t l
  * @len: its bytes, cut off at what fits into a frame
  */
 void kring_stream_reset(struct kring_stream *stream, const void *error, size_t len);
+
+/**
+ * kring_stream_fail() - end the stream at once, and tell both ends
+ * @stream: must not be used afterwards
+ * @error: an encoded Error, may be NULL
+ * @len: its bytes, cut off at what fits into a frame
+ *
+ * For who is not its owner: that one is told by @reset.
+ */
+void kring_stream_fail(struct kring_stream *stream, const void *error, size_t len);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,6 @@
  * @queue: from what is not acknowledged on
  * @acked: position of the queue's front
  * @sent: position behind the last byte that was pulled
- * @ahead: position up to which the peer had received more than was sent, at a resumption
  * @limit: position up to which the peer takes bytes
  * @ended: kring_stream_eof()
  * @eof_sent: EOF was pulled
@@ -29,7 +28,6 @@ struct channel_out {
 	struct kring_queue queue;
 	uint64_t acked;
 	uint64_t sent;
-	uint64_t ahead;
 	uint64_t limit;
 	bool ended;
 	bool eof_sent;
@@ -92,6 +90,10 @@ enum stream_state {
  * @parent: the stream that it belongs to
  * @state: how far it is
  * @parked: the connection is gone: nothing is sent or taken
+ * @held: kring_stream_hold()
+ * @doubtful: kring_mux_doubt()
+ * @token: what it is resumed by
+ * @on_fork: kring_stream_set_on_fork()
  * @ready: it is in the mux' list of those that have something to pull
  * @ours: opened by this side
  * @announced: the peer may know of it
@@ -103,6 +105,8 @@ enum stream_state {
  * @turn: channel to look at next
  * @ops: callbacks, NULL: none
  * @owner: its owner's
+ * @done: kring_stream_on_done()
+ * @done_owner: its owner's
  * @start: OPEN or ACCEPT to be sent
  * @close: CLOSE to be sent
  * @incoming: OPEN, ACCEPT or CLOSE that is arriving, or that CLOSE until it is told
@@ -118,6 +122,10 @@ struct kring_stream {
 	uint32_t parent;
 	enum stream_state state;
 	bool parked;
+	bool held;
+	bool doubtful;
+	uint8_t token[KRING_TOKEN_LEN];
+	int on_fork;
 	bool ready;
 	bool ours;
 	bool announced;
@@ -129,6 +137,8 @@ struct kring_stream {
 	uint32_t credit;
 	const struct kring_stream_ops *ops;
 	void *owner;
+	void (*done)(void *owner, bool closed);
+	void *done_owner;
 	struct message start;
 	struct message close;
 	struct message incoming;
@@ -184,6 +194,7 @@ STAILQ_HEAD(notice_queue, notice);
  * @credit: of all streams
  * @extra: bytes of credit beyond the first windows
  * @deaf: nothing but HELLO is taken
+ * @held: nothing of streams is pulled
  * @depth: of callbacks under way
  * @cut: numbers of refused OPENs whose rest may be on its way; 0: none
  * @cut_next: the oldest of them
@@ -203,6 +214,7 @@ struct kring_mux {
 	size_t credit;
 	size_t extra;
 	bool deaf;
+	bool held;
 	unsigned int depth;
 	uint32_t cut[CUT_MAX];
 	unsigned int cut_next;
@@ -227,6 +239,13 @@ void mux_output(struct kring_mux *mux, struct kring_stream *stream);
 void mux_notice(struct kring_mux *mux, uint8_t type, uint32_t stream, uint64_t offset,
 		const void *payload, size_t len);
 
+/* What waits to be said of the connection is not for the next one; but a Hello may be. */
+void mux_free_notices(struct kring_mux *mux, bool keep_hello);
+
+/* Around callbacks: streams that end between the two are freed behind the last of them. */
+void mux_enter(struct kring_mux *mux);
+void mux_leave(struct kring_mux *mux);
+
 /* The longest payload of a frame to the peer. */
 size_t mux_payload_max(const struct kring_mux *mux);
 
@@ -238,11 +257,17 @@ size_t mux_header(void *buf, uint8_t type, uint8_t channel, uint16_t flags, uint
 
 struct kring_stream *stream_new(struct kring_mux *mux, uint32_t number);
 
-/* Takes it out of its mux; freed now, or when no callback is under way any more. */
-void stream_end(struct kring_stream *stream);
+/*
+ * Takes it out of its mux; freed now, or when no callback is under way any more. @closed: by both
+ * sides.
+ */
+void stream_end(struct kring_stream *stream, bool closed);
 
 /* Ends it, and tells its owner. */
 void stream_fail(struct kring_stream *stream, const void *error, size_t len);
+
+/* The same, and the peer is told, where it may know of the stream. */
+void stream_refuse(struct kring_stream *stream, int code, const char *text);
 
 /* The peer did what it must not, or we cannot do what it may expect: both sides hear of it. */
 void stream_break(struct kring_stream *stream, int code, const char *fmt, ...)
@@ -254,14 +279,17 @@ void message_clear(struct kring_mux *mux, struct message *message);
 
 /* resume.c */
 
-/* The connection is gone. May end it, where the peer must begin anew anyway. */
-void stream_park(struct kring_stream *stream);
+/* Those that belong to @parent, and have waited until it goes on, or is over. */
+void stream_go_on_children(const struct kring_stream *parent);
 
 /* stream_in.c */
 
 /* A frame for it has arrived. */
 void stream_receive(struct kring_stream *stream, const struct kring_stream_header *header,
 		    const uint8_t *payload, size_t len);
+
+/* Whether that the peer has closed is to be told. */
+bool stream_may_tell(const struct kring_stream *stream);
 
 /* Tells the owner that the peer has closed, once it has consumed all. */
 void stream_tell_closed(struct kring_stream *stream);

@@ -85,19 +85,20 @@ static int owner_comm(pid_t pid, char *comm, size_t size)
 }
 
 /**
- * kring_owner_lock() - own the host end
+ * kring_owner_lock() - own the host end, or keep others from owning it
  * @fd: of the region's file
+ * @how: LOCK_EX to own it, LOCK_SH to keep others off together with whoever does so, too
  * @path: its name, for @err
  * @err: filled on failure
  *
  * Return: 0, -EBUSY: somebody else owns it, or what the file system says.
  */
-int kring_owner_lock(int fd, const char *path, struct kring_error *err)
+int kring_owner_lock(int fd, int how, const char *path, struct kring_error *err)
 {
 	char comm[32];
 	pid_t owner;
 
-	if (!flock(fd, LOCK_EX | LOCK_NB))
+	if (!flock(fd, how | LOCK_NB))
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return kring_error_path(err, -errno, path, "flock: %s", strerror(errno));

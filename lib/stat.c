@@ -91,6 +91,7 @@ int kring_stat(const char *path, struct kring_stat *st, struct kring_error *err)
 	st->layout = region.layout;
 	if (st->layout.format == KRING_FORMAT_NATIVE) {
 		st->generation = le64_to_cpu(region.header.native.generation);
+		st->restored = le64_to_cpu(region.header.native.restored);
 		st->features = le64_to_cpu(region.header.native.features);
 		memcpy(st->uuid, region.header.native.uuid, sizeof(st->uuid));
 	}

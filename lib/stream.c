@@ -58,7 +58,7 @@ int message_append(struct kring_mux *mux, struct message *message, const void *b
 	return 0;
 }
 
-void stream_end(struct kring_stream *stream)
+void stream_end(struct kring_stream *stream, bool closed)
 {
 	struct kring_mux *mux = stream->mux;
 	unsigned int i;
@@ -82,6 +82,10 @@ void stream_end(struct kring_stream *stream)
 	message_clear(mux, &stream->start);
 	message_clear(mux, &stream->close);
 	message_clear(mux, &stream->incoming);
+	if (stream->parked)
+		stream_go_on_children(stream);
+	if (stream->done && stream->detached)
+		stream->done(stream->done_owner, closed);
 	if (mux->depth)
 		TAILQ_INSERT_TAIL(&mux->dead, stream, turns);
 	else
@@ -92,7 +96,7 @@ void stream_fail(struct kring_stream *stream, const void *error, size_t len)
 {
 	const struct kring_stream_ops *ops = stream->ops;
 
-	stream_end(stream);
+	stream_end(stream, false);
 	if (ops && ops->reset && !stream->detached)
 		ops->reset(stream, error, len);
 }
@@ -113,28 +117,44 @@ void kring_stream_reset(struct kring_stream *stream, const void *error, size_t l
 	if (stream->state == STREAM_OFFERED)
 		stream->mux->stats.streams_refused++;
 	send_reset(stream, error, len);
-	stream_end(stream);
+	stream_end(stream, false);
 }
 
-/* The peer did what it must not, or we cannot do what it may expect: both sides hear of it. */
-void stream_break(struct kring_stream *stream, int code, const char *fmt, ...)
+void kring_stream_fail(struct kring_stream *stream, const void *error, size_t len)
 {
 	struct kring_mux *mux = stream->mux;
-	char text[128];
-	va_list args;
-	void *error;
-	size_t len;
 
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	mux_strange(mux, "stream %u: %s", stream->number, text);
-	error = kring_pack_error(code, "stream", text, &len);
+	if (stream->state == STREAM_DEAD)
+		return;
+	mux_enter(mux);
+	send_reset(stream, error, len);
+	stream_fail(stream, error, len);
+	mux_leave(mux);
+}
+
+void stream_refuse(struct kring_stream *stream, int code, const char *text)
+{
+	size_t len;
+	void *error = kring_pack_error(code, "stream", text, &len);
+
 	if (!error)
 		len = 0;
 	send_reset(stream, error, len);
 	stream_fail(stream, error, len);
 	free(error);
+}
+
+/* The peer did what it must not, or we cannot do what it may expect: both sides hear of it. */
+void stream_break(struct kring_stream *stream, int code, const char *fmt, ...)
+{
+	char text[128];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	mux_strange(stream->mux, "stream %u: %s", stream->number, text);
+	stream_refuse(stream, code, text);
 }
 
 struct kring_stream *kring_mux_open(struct kring_mux *mux, uint32_t parent,
@@ -157,7 +177,7 @@ struct kring_stream *kring_mux_open(struct kring_mux *mux, uint32_t parent,
 	stream->owner = owner;
 	code = message_append(mux, &stream->start, request, len);
 	if (code) {
-		stream_end(stream);
+		stream_end(stream, false);
 		errno = -code;
 		return NULL;
 	}
@@ -231,6 +251,30 @@ void kring_stream_set_ops(struct kring_stream *stream, const struct kring_stream
 {
 	stream->ops = ops;
 	stream->owner = owner;
+}
+
+void kring_stream_on_done(struct kring_stream *stream, void (*done)(void *owner, bool closed),
+			  void *owner)
+{
+	stream->done = done;
+	stream->done_owner = owner;
+}
+
+void kring_stream_set_on_fork(struct kring_stream *stream, int policy)
+{
+	stream->on_fork = policy;
+}
+
+int kring_stream_on_fork(const struct kring_stream *stream)
+{
+	return stream->on_fork;
+}
+
+void kring_stream_hold(struct kring_stream *stream, bool hold)
+{
+	stream->held = hold;
+	if (!hold)
+		mux_output(stream->mux, stream);
 }
 
 void *kring_stream_owner(const struct kring_stream *stream)

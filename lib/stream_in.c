@@ -221,11 +221,17 @@ static void receive_accept(struct kring_stream *stream)
 		message_clear(stream->mux, &stream->start);
 }
 
+bool stream_may_tell(const struct kring_stream *stream)
+{
+	return stream->state != STREAM_DEAD && stream->state != STREAM_OFFERED &&
+	       stream->peer_closed && !stream->closed_told && !stream->detached &&
+	       all_consumed(stream);
+}
+
 /* Tells the owner that the peer has closed, once it has consumed all. */
 void stream_tell_closed(struct kring_stream *stream)
 {
-	if (stream->state == STREAM_DEAD || stream->detached || !stream->peer_closed ||
-	    stream->closed_told || stream->state == STREAM_OFFERED || !all_consumed(stream))
+	if (!stream_may_tell(stream))
 		return;
 	stream->closed_told = true;
 	if (stream->ops && stream->ops->closed)
@@ -250,7 +256,7 @@ static void receive_close(struct kring_stream *stream)
 		if (stream->close.pending)
 			mux_output(stream->mux, stream);
 		else
-			stream_end(stream);
+			stream_end(stream, true);
 	}
 }
 

@@ -121,19 +121,15 @@ void stream_receive_ack(struct kring_stream *stream, unsigned int channel, uint6
 		return;
 	}
 	memcpy(&window, payload, sizeof(window));
-	if (offset > out->sent && offset > out->ahead) {
+	if (offset > out->sent) {
 		stream_break(stream, EPROTO, "ACK of %llu bytes, and %llu were sent",
 			     (unsigned long long)offset, (unsigned long long)out->sent);
 		return;
 	}
 	window = le32toh(window);
 	if (offset > out->acked) {
-		uint64_t taken = offset < written(out) ? offset : written(out);
-
-		kring_queue_drop(&out->queue, taken - out->acked);
-		out->acked = taken;
-		if (out->sent < taken)
-			out->sent = taken;
+		kring_queue_drop(&out->queue, offset - out->acked);
+		out->acked = offset;
 	}
 	offset += window;
 	if (offset > out->limit) {
@@ -263,8 +259,21 @@ static size_t pull_close(struct kring_stream *stream, uint8_t *buf)
 	for (i = 0; i < KRING_CHANNELS; i++)
 		stream->out[i].eof_sent = true;
 	if (stream->peer_closed)
-		stream_end(stream);
+		stream_end(stream, true);
 	return len;
+}
+
+/*
+ * It belongs to a stream that waits for another connection. Whoever comes there may have
+ * nothing to do with that one, and would refuse it; stream_go_on_children() follows.
+ */
+static bool waits_for_parent(const struct kring_stream *stream)
+{
+	const struct kring_stream *parent = NULL;
+
+	if (stream->ours && !stream->announced && stream->parent)
+		parent = kring_mux_find(stream->mux, stream->parent);
+	return parent && parent->parked;
 }
 
 size_t stream_pull(struct kring_stream *stream, uint8_t *buf, bool *more)
@@ -273,8 +282,10 @@ size_t stream_pull(struct kring_stream *stream, uint8_t *buf, bool *more)
 	size_t len;
 
 	stream_tell_closed(stream);
+	if (stream->parked || stream->held)
+		return 0;
 	if (stream->state == STREAM_DEAD || stream->state == STREAM_INCOMING ||
-	    stream->state == STREAM_OFFERED)
+	    stream->state == STREAM_OFFERED || waits_for_parent(stream))
 		return 0;
 
 	/* There may be: asked again, it says so. */

@@ -617,10 +617,15 @@ static void test_poisoned(void)
 /* A guest may write to pages that are not its own. It harms nobody else. */
 static void test_scribble(void)
 {
+	struct kring_header *h;
+	__le64 generation;
 	int i;
 
 	both_new(false, RESCUE_MS);
-	memset(guest.base, 0xff, 4096);
+	h = (void *)guest.base;
+	generation = h->generation;
+	memset(h, 0xff, 4096);
+	h->generation = generation;
 	WRITE_ONCE(*guest.h2g.ring.head, cpu_to_le32(12345));
 	WRITE_ONCE(*guest.g2h.ring.tail, cpu_to_le32(54321));
 	for (i = 0; i < 1000; i++) {
@@ -630,6 +635,9 @@ static void test_scribble(void)
 		must(recv_wait(SOON_MS) == 4);
 	}
 	ok(true, "header and own cursors overwritten: frames go on");
+	memset(h, 0xff, 4096);
+	ok(kring_host_send(host, "ping", 4) == -ESTALE,
+	   "the generation, too: the host is fenced, and %s", kring_host_fault(host));
 	both_end();
 }
 

@@ -169,7 +169,7 @@ static void test_check(void)
 	h = header_good();
 	code = check(&h, sizeof(h) - 1, &l, &f);
 	ok(code == -EINVAL && !strcmp(f.field, "region_size") && f.value == sizeof(h) - 1,
-	   "119 bytes: %s", f.why);
+	   "127 bytes: %s", f.why);
 	code = check(&h, sizeof(union kring_any_header) - 1, &l, &f);
 	ok(code == -EINVAL && strstr(f.why, "too small even for a header"),
 	   "less than the longest header: %s", f.why);
@@ -398,8 +398,9 @@ static void test_create(void)
 	ok(file_st.st_size == KRING_REGION_DEFAULT_SIZE && file_st.st_blocks * 512 < 65536,
 	   "4 MiB, sparse");
 	ok(!kring_stat(file("a"), &st, &err), "stat");
-	ok(st.generation == 1 && !st.features && st.owner == 0 && st.layout.granule == 4096 &&
-	   !strcmp(st.layout.name, "default"), "generation 1, no owner, granule 4096");
+	ok(st.generation == 1 && !st.restored && !st.features && st.owner == 0 &&
+	   st.layout.granule == 4096 && !strcmp(st.layout.name, "default"),
+	   "generation 1, no owner, granule 4096");
 	ok(st.h2g.size == 1 << 20 && st.g2h.size == 1 << 20 && !st.h2g.in_flight &&
 	   !st.h2g.corrupt && !st.g2h.corrupt, "two rings of 1 MiB, empty");
 	ok(kring_create(file("a"), NULL, &err) == -EEXIST, "it does not replace: %s", err.text);

@@ -4,147 +4,19 @@
  * at a time, and what comes back is an error and nothing left behind.
  */
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <kring.h>
 
 #include <tap.h>
 
+#include "faults.h"
 #include "scratch.h"
 
 static char dir[SCRATCH_LEN];
 static struct kring_error err;
-
-enum call {
-	NONE, FSTAT, PREAD, FTRUNCATE, MMAP, GETRANDOM, TMPFILE, LINKAT, FLOCK, FOPEN,
-};
-
-/* The call that fails, after how many that do not, with what; 0: it is short. */
-static enum call failing;
-static int failing_after;
-static int failing_errno;
-
-/* So many reads of a cursor see a ring that moves. */
-static int moves;
-
-/* What /proc has instead, NULL: what it has. */
-static char *proc;
-
-static void fail(enum call call, int after, int error)
-{
-	failing = call;
-	failing_after = after;
-	failing_errno = error;
-}
-
-static bool fails(enum call call)
-{
-	if (failing != call || failing_after-- > 0)
-		return false;
-	failing = NONE;
-	errno = failing_errno;
-	return true;
-}
-
-static bool failed(void)
-{
-	bool done = failing == NONE;
-
-	failing = NONE;
-	return done;
-}
-
-/* Those of libc, which this program's own come before. */
-#define REAL(name) ({								\
-	static __typeof__(name) *real_;						\
-	if (!real_)								\
-		real_ = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);		\
-	real_;									\
-})
-
-int fstat(int fd, struct stat *st)
-{
-	return fails(FSTAT) ? -1 : REAL(fstat)(fd, st);
-}
-
-ssize_t pread(int fd, void *buf, size_t len, off_t at)
-{
-	ssize_t n;
-
-	if (fails(PREAD))
-		return failing_errno ? -1 : 1;
-	n = REAL(pread)(fd, buf, len, at);
-	/* tail, head, tail: the second time elsewhere, and head too far from the first */
-	if (moves && len == sizeof(__le32)) {
-		*(__le32 *)buf = cpu_to_le32(moves-- % 3 == 2 ? 0x40000000 : moves * 8);
-		if (!moves)
-			*(__le32 *)buf = cpu_to_le32(8);
-	}
-	return n;
-}
-
-int ftruncate(int fd, off_t size)
-{
-	return fails(FTRUNCATE) ? -1 : REAL(ftruncate)(fd, size);
-}
-
-void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	/* Sanitizers call this before dlsym() works. */
-	if (fd < 0)
-		return (void *)syscall(SYS_mmap, at, len, prot, flags, fd, offset);
-	return fails(MMAP) ? MAP_FAILED :
-			     (void *)syscall(SYS_mmap, at, len, prot, flags, fd, offset);
-}
-
-ssize_t getrandom(void *buf, size_t len, unsigned int flags)
-{
-	return fails(GETRANDOM) ? -1 : REAL(getrandom)(buf, len, flags);
-}
-
-int open(const char *path, int flags, ...)
-{
-	va_list args;
-	mode_t mode;
-
-	va_start(args, flags);
-	mode = va_arg(args, int);
-	va_end(args);
-	if ((flags & O_TMPFILE) == O_TMPFILE && fails(TMPFILE))
-		return -1;
-	return REAL(open)(path, flags, mode);
-}
-
-int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
-{
-	return fails(LINKAT) ? -1 : REAL(linkat)(from_dir, from, to_dir, to, flags);
-}
-
-int flock(int fd, int operation)
-{
-	return fails(FLOCK) ? -1 : REAL(flock)(fd, operation);
-}
-
-FILE *fopen(const char *path, const char *mode)
-{
-	if (fails(FOPEN))
-		return NULL;
-	if (proc && !strncmp(path, "/proc/", 6))
-		return fmemopen(proc, strlen(proc), mode);
-	return REAL(fopen)(path, mode);
-}
 
 static const char *file(const char *name)
 {
@@ -295,6 +167,11 @@ static void test_owner(void)
 	   "nor one outside");
 }
 
+static void replace(void)
+{
+	must(!kring_clone(file("s"), file("s"), NULL, &err));
+}
+
 static void test_attach(void)
 {
 	struct kring_attach_args args = { .region = file("s"), .rescue_ms = 1000 };
@@ -305,6 +182,12 @@ static void test_attach(void)
 	ok(kring_host_attach(&host, &args, &err) == -ENOMEM && failed(), "attach: %s", err.text);
 	fail(FLOCK, 0, ENOLCK);
 	ok(kring_host_attach(&host, &args, &err) == -ENOLCK && failed(), "attach: %s", err.text);
+
+	fail(FSTAT, 1, EIO);
+	ok(kring_host_attach(&host, &args, &err) == -EIO && failed(), "attach: %s", err.text);
+	meanwhile = replace;
+	ok(kring_host_attach(&host, &args, &err) == -ESTALE &&
+	   strstr(err.text, "s is another file now"), "attach, replaced meanwhile: %s", err.text);
 
 	/* Locks of other files and of another kind come before this one. */
 	other = open(file("other"), O_CREAT | O_RDWR, 0600);

@@ -2,192 +2,7 @@
 /*
  * The broker's switch: whose frames go where, and what hostile clients and guests cannot do.
  */
-#include "../../host/switch.c"
-#include "../../host/switch_ring.c"
-
-#include <tap.h>
-
-#include "random.h"
-
-#define STREAMS_MAX	8
-#define PORT_STREAMS	6
-
-static struct switchboard *sb;
-static struct switch_port a, b;
-static uint32_t next_odd;
-
-/* The last RESET that a client was told, and how many there were. */
-static struct switch_port *reset_port;
-static uint32_t reset_number;
-static int reset_error;
-static unsigned int resets;
-
-static unsigned int events[SWITCH_RESET + 1];
-
-static uint32_t take_number(void *owner)
-{
-	(void)owner;
-	next_odd += 2;
-	return next_odd - 2;
-}
-
-static void on_reset(struct switch_port *port, uint32_t number, int error, const char *text)
-{
-	must(text);
-	reset_port = port;
-	reset_number = number;
-	reset_error = error;
-	resets++;
-}
-
-static void on_event(void *owner, const struct switch_stream *stream, enum switch_event event,
-		     const char *text)
-{
-	(void)owner;
-	(void)text;
-	must(stream->port);
-	events[event]++;
-}
-
-static const struct switch_ops ops = {
-	.take_number = take_number,
-	.reset = on_reset,
-	.event = on_event,
-};
-
-static void setup(void)
-{
-	struct switch_args args = {
-		.streams_max = STREAMS_MAX,
-		.port_streams_max = PORT_STREAMS,
-		.ops = &ops,
-	};
-
-	next_odd = 101;
-	resets = 0;
-	reset_port = NULL;
-	memset(events, 0, sizeof(events));
-	sb = switch_new(&args);
-	must(sb);
-	switch_port_init(&a, NULL);
-	switch_port_init(&b, NULL);
-}
-
-static void teardown(void)
-{
-	switch_port_fini(sb, &a, ECONNRESET, "gone");
-	switch_port_fini(sb, &b, ECONNRESET, "gone");
-	switch_free(sb);
-}
-
-/* The frame that goes in, and what came out. */
-static uint8_t buf[KRING_STREAM_FRAME_MAX];
-static size_t buf_len;
-static struct frame out;
-static const char *why;
-static struct switch_port *to;
-static bool credited;
-
-static void make(const struct frame *f, const void *payload, size_t len)
-{
-	frame_store(f, buf);
-	memcpy(buf + FRAME_HEADER, payload, len);
-	buf_len = FRAME_HEADER + len;
-}
-
-static enum switch_verdict from_port(struct switch_port *port, struct frame f,
-				     const void *payload, size_t len)
-{
-	enum switch_verdict v;
-
-	make(&f, payload, len);
-	v = switch_from_port(sb, port, buf, buf_len, &why);
-	frame_load(&out, buf, buf_len);
-	must(v != SWITCH_BAD || why);
-	return v;
-}
-
-static enum switch_verdict from_ring(struct frame f, const void *payload, size_t len)
-{
-	enum switch_verdict v;
-
-	make(&f, payload, len);
-	v = switch_from_ring(sb, buf, &buf_len, &to, &credited);
-	frame_load(&out, buf, buf_len);
-	must(v != SWITCH_BAD);
-	return v;
-}
-
-#define FRAME(t, s, ...)	\
-	((struct frame){ .type = KRING_STREAM_##t, .stream = s, __VA_ARGS__ })
-
-/* Open.service, by hand. */
-static size_t open_message(char *to, const char *service)
-{
-	to[0] = 1 << 3 | 2;
-	to[1] = strlen(service);
-	memcpy(to + 2, service, strlen(service));
-	return 2 + strlen(service);
-}
-
-static enum switch_verdict port_opens(struct switch_port *port, uint32_t number,
-				      const char *service, uint64_t parent, uint16_t flags)
-{
-	char message[64];
-
-	return from_port(port, FRAME(OPEN, number, .offset = parent, .flags = flags), message,
-			 open_message(message, service));
-}
-
-/* The number that it has on the ring. */
-static uint32_t opened(struct switch_port *port, uint32_t number)
-{
-	must(port_opens(port, number, "exec", 0, 0) == SWITCH_RELAY);
-	return out.stream;
-}
-
-static const uint8_t zeros[KRING_STREAM_FRAME_MAX];
-
-static enum switch_verdict ring_data_at(uint32_t stream, uint64_t offset, size_t len)
-{
-	return from_ring(FRAME(DATA, stream, .offset = offset), zeros, len);
-}
-
-static enum switch_verdict port_acks(struct switch_port *port, uint32_t number, uint64_t offset,
-				     uint32_t window)
-{
-	__le32 le = cpu_to_le32(window);
-
-	return from_port(port, FRAME(ACK, number, .offset = offset), &le, sizeof(le));
-}
-
-/* A RESET for the guest, of which stream; 0: there is none. */
-static uint32_t pulled(void)
-{
-	uint8_t frame[KRING_STREAM_FRAME_MIN];
-	Kring__Error *error;
-	struct frame f;
-	size_t len;
-
-	len = switch_pull(sb, frame);
-	if (!len)
-		return 0;
-	must(len <= sizeof(frame) && frame_load(&f, frame, len));
-	must(f.type == KRING_STREAM_RESET && !f.flags && !f.channel && !f.offset);
-	error = kring_unpack(&kring__error__descriptor, frame + FRAME_HEADER,
-			     len - FRAME_HEADER);
-	must(error && error->number > 0 && *error->text);
-	kring_unpack_free(error);
-	return f.stream;
-}
-
-static unsigned int streams(void)
-{
-	struct switch_stats stats;
-
-	switch_stats(sb, &stats);
-	return stats.streams;
-}
+#include "switch_ports.h"
 
 static void test_numbers(void)
 {
@@ -248,7 +63,8 @@ static void test_gone(void)
 	   "the guest is told of each of its streams");
 	ok(ring_data_at(other, 0, 10) == SWITCH_RELAY && to == &b, "others go on");
 	first = opened(&a, 5);
-	switch_guest_gone(sb, ECONNRESET, "gone");
+	switch_port_lost(sb, &a, ECONNRESET, "gone");
+	switch_port_lost(sb, &b, ECONNRESET, "gone");
 	ok(resets == 2 && !streams() && !pulled(), "the guest has gone: clients are told");
 	first = opened(&a, 7);
 	second = opened(&b, 7);
@@ -345,7 +161,7 @@ static void test_open_cut_short(void)
 	   port_opens(&a, 3, "exec", 0, 0) == SWITCH_DROP && !streams(),
 	   "nor when the guest breaks the rules meanwhile");
 	must(port_opens(&a, 5, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
-	switch_guest_gone(sb, ECONNRESET, "gone");
+	switch_port_lost(sb, &a, ECONNRESET, "gone");
 	ok(port_opens(&a, 5, "exec", 0, 0) == SWITCH_DROP && !streams(), "nor when it goes");
 	must(port_opens(&a, 7, "exec", 0, KRING_STREAM_MORE) == SWITCH_RELAY);
 	switch_end_all(sb, ESHUTDOWN, "over");
@@ -426,7 +242,7 @@ static void test_bad_clients(void)
 	static const struct frame bad[] = {
 		{ .type = 0, .stream = 1 },
 		{ .type = KRING_STREAM_RESTORED, .stream = 0 },
-		{ .type = KRING_STREAM_RESUME, .stream = 0 },
+		{ .type = KRING_STREAM_RESUME, .stream = 1 },
 		{ .type = 14, .stream = 1 },
 		{ .type = 255, .stream = 1 },
 		{ .type = KRING_STREAM_HELLO, .stream = 1 },
@@ -546,7 +362,7 @@ static void test_random(void)
 		if (!random_below(&state, 4096))
 			switch_port_fini(sb, &a, ECONNRESET, "gone");
 		if (!random_below(&state, 8192))
-			switch_guest_gone(sb, ECONNRESET, "gone");
+			switch_clear(sb);
 		/* Refused ones come on top. */
 		expect(&good, streams() <= STREAMS_MAX + a.refused + b.refused);
 		expect(&good, a.count <= PORT_STREAMS + a.refused);
@@ -556,7 +372,8 @@ static void test_random(void)
 	while (pulled())
 		;
 	expect(&good, !streams());
-	expect(&good, events[SWITCH_OPENED] == events[SWITCH_CLOSED] + events[SWITCH_RESET]);
+	expect(&good, events[SWITCH_OPENED] + events[SWITCH_RESUMED] ==
+	       events[SWITCH_PARKED] + events[SWITCH_CLOSED] + events[SWITCH_RESET]);
 	ok(good && events[SWITCH_OPENED] > 1000, "two million random frames, %u streams",
 	   events[SWITCH_OPENED]);
 	teardown();

@@ -120,7 +120,7 @@ result $? "which is 0.1"
 works "kring --help" --help
 grep -q 'create' "$dir/out" && grep -q 'stat' "$dir/out" && grep -q 'cat' "$dir/out"
 result $? "which names each command"
-for cmd in create stat cat; do
+for cmd in create clone stat cat; do
 	works "kring $cmd --help" $cmd --help
 	grep -q "^Usage: kring $cmd" "$dir/out"
 	result $? "which tells of $cmd"
@@ -142,6 +142,8 @@ done
 fails 2 "--size : not a size" create a --size ''
 fails 2 "--granule 8G: not a granule" create a --granule 8G
 fails 2 "stat: one REGION is needed, not 0" stat
+fails 2 "clone: SAVED and REGION are needed, not 1 paths" clone a
+fails 2 "clone: SAVED and REGION are needed, not 3 paths" clone a b c
 fails 2 "cat: --region is needed" cat
 fails 2 "cat: what is x?" cat --region a x
 fails 2 "--count 0: not a number" cat --region a --count 0
@@ -176,7 +178,7 @@ result $? "and -v tells what it made"
 #
 works "stat" stat "$dir/b"
 for line in 'name *vm-1' 'uuid *[0-9a-f]\{8\}-[0-9a-f]\{4\}-4[0-9a-f]\{3\}-[0-9a-f-]\{17\}' \
-	    'format *native, version 1' 'generation *1' 'granule *65536' 'features *0x0' 'size *2097152' \
+	    'format *native, version 1' 'generation *1' 'restored *never' 'granule *65536' 'features *0x0' 'size *2097152' \
 	    'owner *nobody' \
 	    'h2g *size 524288, head 0, tail 0, in flight 0, want_space 0, want_data 0'; do
 	grep -qx "$line" "$dir/out"
@@ -189,13 +191,49 @@ result $? "shows its format and size"
 works "stat --json" stat --json "$dir/b"
 keys=$(grep -o '"[a-z0-9_]*":' "$dir/out" | tr -d '":\n' )
 ring=sizeoffsetheadtailin_flightwant_spacewant_datacorrupt
-[ "$keys" = "formatnameuuidversiongenerationgranulefeaturesregion_sizeownerh2g${ring}g2h$ring" ]
+[ "$keys" = "formatnameuuidversiongenerationrestoredgranulefeaturesregion_sizeownerh2g${ring}g2h$ring" ]
 result $? "has all keys"
 if command -v jq >/dev/null; then
 	[ "$(jq -r '.name, .owner, .h2g.size, .g2h.corrupt' "$dir/out" | tr '\n' ' ')" = \
 	  "vm-1 null 524288 false " ]
 	result $? "and is JSON"
 fi
+
+#
+# clone
+#
+new saved --name vm-2
+"$FAKE_GUEST" "$region" send hello
+works "clone says nothing" clone "$region" "$dir/clone"
+[ ! -s "$dir/out" ] && [ "$(stat -c '%a %s' "$dir/clone")" = "600 4194304" ]
+result $? "nothing at all, and the file is there"
+run stat "$dir/clone"
+grep -qx 'generation *2' "$dir/out" && grep -qx 'restored *by generation 2' "$dir/out" &&
+	grep -q '^g2h .*in flight 16' "$dir/out" &&
+	[ "$(grep ^uuid "$dir/out")" = "$("$KRING" stat "$region" | grep ^uuid)" ]
+result $? "a generation more, made by a restore, with what was in flight, and the same uuid"
+works "clone --fork -v, where there is one" clone --fork -v "$region" "$dir/clone"
+line="$dir/clone: name vm-2, generation 2, in flight h2g 0 bytes, g2h 16 bytes"
+grep -qx "$line" "$dir/out"
+result $? "which tells what it made"
+[ "$("$KRING" stat "$dir/clone" | grep ^uuid)" != "$("$KRING" stat "$region" | grep ^uuid)" ]
+result $? "and has a new uuid"
+region=$dir/clone
+start "$KRING" cat --region "$region" </dev/null >/dev/null 2>"$dir/fenced"
+soon owned
+fails 1 "kring: $dir/clone: its host end is owned by kring (pid $pid)" clone "$dir/clone" "$dir/c"
+works "clone --force" clone --force "$dir/clone" "$dir/c"
+works "clone over a region that is in use" clone "$dir/saved" "$dir/clone"
+wait $pid
+[ $? -eq 1 ] && grep -q "the region at $dir/clone is another file now" "$dir/fenced"
+result $? "whose owner is fenced, and says so"
+run clone "$dir/amrb" "$dir/c"
+[ $status -eq 0 ] && cmp -s "$dir/amrb" "$dir/c" &&
+	grep -qx "kring: $dir/c: the AMRB format has neither generation nor uuid: only copied" "$dir/err"
+result $? "AMRB is copied, and it is told what that means"
+fails 1 "none: No such file or directory" clone "$dir/none" "$dir/c"
+[ "$(find "$dir" -name '.k*' | wc -l)" -eq 0 ]
+result $? "no other file is left"
 
 new corrupt
 poke 4096 '\010\0\0\0'

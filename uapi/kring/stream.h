@@ -24,6 +24,11 @@
  * been acknowledged. Whoever sends beyond is reset. An allowance once given is not taken
  * back.
  *
+ * Resumption. A connection ends when either side attaches anew: a host or a guest that was
+ * started again, a guest that was restored or forked. What is under way then is lost, but
+ * streams live on where both Hellos say so. Each side says RESUME, what it has of each of its
+ * streams; the other sends again what is missing, from OPEN to CLOSE, and nothing else.
+ *
  * Messages are those of agent.proto. HELLO and RESET carry one. OPEN, ACCEPT and CLOSE do, and
  * where it is larger than a frame it goes on in the next frames of that type and stream; all
  * but the last have KRING_STREAM_MORE. It has KRING_MESSAGE_MAX bytes at most. The channel of
@@ -76,7 +81,7 @@
  *	@offset: position of the first
  * @KRING_STREAM_PING: are you there? Payload up to 64 bytes
  * @KRING_STREAM_PONG: answer: @stream, @offset and payload as in the PING
- * @KRING_STREAM_RESTORED: stream 0. @offset: generation; message Restored
+ * @KRING_STREAM_RESTORED: stream 0. @offset: the new generation; message Restored
  * @KRING_STREAM_RESUME: stream 0; message Resume
  */
 enum kring_stream_type {
@@ -118,5 +123,8 @@ struct kring_stream_header {
 };
 
 _Static_assert(sizeof(struct kring_stream_header) == 16, "kring_stream_header");
+
+/* Bytes of Open.token. */
+#define KRING_TOKEN_LEN		16
 
 #endif /* _KRING_STREAM_H */

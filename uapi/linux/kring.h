@@ -71,8 +71,9 @@ struct kring_extent {
  * @name: NUL-terminated, [A-Za-z0-9._-]; the doorbell is the console port kring.NAME
  * @h2g: the host-to-guest ring
  * @g2h: the guest-to-host ring
+ * @restored: generation that the last restore or fork has made; 0: there was none
  *
- * Only @generation and @uuid change once @state is KRING_STATE_READY.
+ * Only @generation, @uuid and @restored change once @state is KRING_STATE_READY.
  */
 struct kring_header {
 	__le32 magic;
@@ -86,6 +87,7 @@ struct kring_header {
 	__u8 name[KRING_NAME_LEN];
 	struct kring_extent h2g;
 	struct kring_extent g2h;
+	__le64 restored;
 };
 
 /**
@@ -197,7 +199,8 @@ KRING_ASSERT_OFFSET(kring_header, uuid, 40);
 KRING_ASSERT_OFFSET(kring_header, name, 56);
 KRING_ASSERT_OFFSET(kring_header, h2g, 88);
 KRING_ASSERT_OFFSET(kring_header, g2h, 104);
-KRING_ASSERT_SIZE(kring_header, 120);
+KRING_ASSERT_OFFSET(kring_header, restored, 120);
+KRING_ASSERT_SIZE(kring_header, 128);
 KRING_ASSERT_OFFSET(kring_extent, offset, 0);
 KRING_ASSERT_OFFSET(kring_extent, size, 8);
 KRING_ASSERT_SIZE(kring_extent, 16);

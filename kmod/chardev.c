@@ -124,7 +124,7 @@ static ssize_t kring_transfer(struct kiocb *iocb, struct iov_iter *iter,
 	}
 	remove_wait_queue(&d->wait, &wait);
 pass_turn:
-	mutex_unlock(&d->turn);
+	kring_direction_pass_turn(d);
 	return ret;
 }
 
@@ -150,6 +150,7 @@ static __poll_t kring_poll(struct file *filp, poll_table *pt)
 	struct kring_file *f = filp->private_data;
 	struct kring_instance *inst = f->inst;
 	__poll_t mask = 0;
+	u64 seen;
 
 	if (filp->f_mode & FMODE_READ) {
 		poll_wait(filp, &inst->h2g.wait, pt);
@@ -159,7 +160,8 @@ static __poll_t kring_poll(struct file *filp, poll_table *pt)
 		poll_wait(filp, &inst->g2h.wait, pt);
 		mask |= kring_g2h_poll(inst);
 	}
-	if (kring_generation_now(inst, f->generation) != f->generation)
+	seen = READ_ONCE(f->generation);
+	if (kring_generation_now(inst, seen) != seen)
 		mask |= EPOLLPRI;
 	return mask;
 }
@@ -191,7 +193,7 @@ static int kring_ioctl_info(struct kring_file *f, struct kring_info __user *to)
 
 	if (copy_to_user(to, &info, sizeof(info)))
 		return -EFAULT;
-	f->generation = info.generation;
+	WRITE_ONCE(f->generation, info.generation);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/eventfd.h>
 #include <linux/version.h>
 #include <linux/virtio_config.h>
+#include <linux/workqueue.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
 
@@ -52,6 +53,11 @@ static inline int kring_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
 	return virtio_find_vqs(vdev, nvqs, vqs, info, NULL);
 }
 
+#endif
+
+/* 6.17 gave it this name. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define system_percpu_wq	system_wq
 #endif
 
 /* 6.8 took the count away, which nobody needed to be other than 1. */

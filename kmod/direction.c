@@ -4,13 +4,15 @@
  */
 #include "kring.h"
 
-void kring_direction_init(struct kring_direction *d, const char *name)
+void kring_direction_init(struct kring_direction *d, const char *name, __poll_t key)
 {
 	d->name = name;
+	d->key = key;
 	mutex_init(&d->turn);
 	mutex_init(&d->lock);
 	init_waitqueue_head(&d->wait);
 	atomic_set(&d->claimed, 0);
+	atomic_set(&d->watched, 0);
 }
 
 /* Nobody touches the region through @d after this, and all who sleep on it know why. */
@@ -59,11 +61,49 @@ void kring_direction_unlock(struct kring_direction *d)
 	mutex_unlock(&d->lock);
 }
 
+/**
+ * kring_direction_pass_turn() - let the next one use @d
+ * @d: direction, whose turn was ours
+ *
+ * An edge-triggered epoll looks once each time that it is woken. If it saw a frame which we
+ * have taken since, or which a reader got EAGAIN for as the turn was ours, then nothing is
+ * announced, and no kick will come for the next frame. So it must look again.
+ */
+void kring_direction_pass_turn(struct kring_direction *d)
+{
+	mutex_unlock(&d->turn);
+	if (atomic_xchg(&d->watched, 0))
+		wake_up_poll(&d->wait, d->key);
+}
+
 /* Wake the sleepers of @d. In any context. */
-void kring_direction_wake(struct kring_direction *d, __poll_t key)
+void kring_direction_wake(struct kring_direction *d)
 {
 	WRITE_ONCE(d->woken, true);
-	wake_up_poll(&d->wait, key);
+	wake_up_poll(&d->wait, d->key | EPOLLPRI);
+}
+
+/**
+ * kring_direction_doubt() - whether the region may have been replaced since the last look
+ * @inst: instance
+ * @d: direction, locked
+ *
+ * A restore changes the generation, but an old region's may become what the last one's was. So
+ * a kick, or the fork of the VM, is reason enough to doubt.
+ */
+bool kring_direction_doubt(struct kring_instance *inst, struct kring_direction *d)
+{
+	u64 generation = kring_region_generation(&inst->region);
+
+	if (generation != d->generation) {
+		d->generation = generation;
+		/* The timer will not find it any more: whoever waits for EPOLLPRI learns it now. */
+		kring_direction_wake(d);
+	}
+	if (!READ_ONCE(d->woken))
+		return false;
+	WRITE_ONCE(d->woken, false);
+	return true;
 }
 
 /**
@@ -71,16 +111,22 @@ void kring_direction_wake(struct kring_direction *d, __poll_t key)
  * @inst: instance
  * @d: direction, locked
  * @fault: why
+ * @r: the ring
+ * @head: the producer's cursor, as we know it
+ * @tail: the consumer's
  *
  * Return: -EBADMSG, what whoever uses @d gets from now on.
  */
 int kring_direction_poison(struct kring_instance *inst, struct kring_direction *d,
-			   const char *fault)
+			   const char *fault, const struct kring_ring *r, u32 head, u32 tail)
 {
 	if (!d->poisoned) {
 		d->poisoned = true;
 		/* As often as the guest resets what the host spoils again. */
-		dev_err_ratelimited(&inst->dev, "%s is poisoned: %s\n", d->name, fault);
+		dev_err_ratelimited(&inst->dev,
+				    "%s is poisoned: %s (head %u, tail %u; in the region %u, %u)\n",
+				    d->name, fault, head, tail, le32_to_cpu(READ_ONCE(*r->head)),
+				    le32_to_cpu(READ_ONCE(*r->tail)));
 		wake_up_all(&d->wait);
 	}
 	return -EBADMSG;
@@ -94,23 +140,32 @@ void kring_direction_wait(struct kring_instance *inst, struct kring_direction *d
 	kring_instance_rescue_later(inst);
 }
 
+/* What poll() says when @d is ready. @d is locked. */
+__poll_t kring_direction_ready(struct kring_direction *d)
+{
+	atomic_set(&d->watched, 1);
+	/* Told is as good as woken. */
+	if (d->waiting)
+		WRITE_ONCE(d->woken, true);
+	return d->key;
+}
+
 /**
  * kring_direction_done() - a frame went through
- * @d: direction, locked
- * @key: what others wait for
+ * @d: direction, locked, and its turn is ours
  * @len: of its payload
  * @in_flight: bytes seen in flight
  *
  * Nothing is announced any more. Whoever else slept on that is woken to announce anew.
  */
-void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 in_flight)
+void kring_direction_done(struct kring_direction *d, u32 len, u32 in_flight)
 {
 	d->frames++;
 	d->bytes += len;
 	d->high_water = max(d->high_water, in_flight);
 	if (d->waiting) {
 		d->waiting = false;
-		kring_direction_wake(d, key);
+		atomic_set(&d->watched, 1);
 	}
 }
 
@@ -118,7 +173,7 @@ void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 
  * kring_direction_rescue() - wake those whom a kick should have woken
  * @inst: instance
  * @d: direction, locked
- * @ready: there is what they wait for
+ * @ready: it is announced that they wait for data or space, and there is
  *
  * Who was woken and has not come to look yet needs no rescue, and is not counted.
  *
@@ -126,14 +181,14 @@ void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 
  */
 bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction *d, bool ready)
 {
-	/* Who sleeps was in the queue before it took the lock to announce that. */
+	/* Who sleeps was in the queue before it started the timer. */
 	if (!waitqueue_active(&d->wait))
 		return false;
 	/* A new generation is to be told of as well, and compared with. */
 	if (ready || kring_region_generation(&inst->region) != d->generation) {
 		if (!READ_ONCE(d->woken))
 			atomic64_inc(&inst->wakeups_rescued);
-		kring_direction_wake(d, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM | EPOLLPRI);
+		kring_direction_wake(d);
 	}
 	return true;
 }

@@ -7,15 +7,22 @@
 
 #include "kring.h"
 
-/* A new generation's region must be from the same moment as our memory. */
-static void kring_g2h_check_generation(struct kring_instance *inst)
+static int kring_g2h_poison(struct kring_instance *inst)
 {
-	u64 generation = kring_region_generation(&inst->region);
+	const struct kring_producer *p = &inst->producer;
 
-	if (generation == inst->g2h.generation)
-		return;
-	inst->g2h.generation = generation;
-	kring_producer_check(&inst->producer);
+	return kring_direction_poison(inst, &inst->g2h, p->fault, &p->ring, p->head, p->tail);
+}
+
+/* As kring_h2g_check(). Room that was seen and is not there was written to, maybe. */
+static void kring_g2h_check(struct kring_instance *inst)
+{
+	bool doubt = kring_direction_doubt(inst, &inst->g2h);
+	struct kring_producer *p = &inst->producer;
+	u32 seen = p->head - p->tail;
+
+	if (!kring_producer_check(p) && doubt && !kring_load_tail(p) && p->head - p->tail > seen)
+		kring_producer_poison(p, "tail in the region is behind where it was");
 }
 
 /* Room for a frame, or -EAGAIN with want_space announced. */
@@ -25,9 +32,9 @@ static int kring_g2h_reserve(struct kring_instance *inst, size_t len, struct kri
 	struct kring_producer *p = &inst->producer;
 	int err;
 
-	kring_g2h_check_generation(inst);
+	kring_g2h_check(inst);
 	if (len > p->ring.send_max)
-		return p->fault ? kring_direction_poison(inst, d, p->fault) : -EMSGSIZE;
+		return p->fault ? kring_g2h_poison(inst) : -EMSGSIZE;
 	err = kring_reserve(p, len, frame);
 	if (err == -EAGAIN) {
 		kring_direction_wait(inst, d);
@@ -35,7 +42,7 @@ static int kring_g2h_reserve(struct kring_instance *inst, size_t len, struct kri
 			err = kring_reserve(p, len, frame);
 	}
 	if (err == -EBADMSG)
-		return kring_direction_poison(inst, d, p->fault);
+		return kring_g2h_poison(inst);
 	return err;
 }
 
@@ -48,7 +55,7 @@ void kring_g2h_attach(struct kring_instance *inst)
 	inst->g2h.generation = kring_region_generation(&inst->region);
 	inst->g2h.poisoned = false;
 	if (kring_producer_attach(&inst->producer, &g2h))
-		kring_direction_poison(inst, &inst->g2h, inst->producer.fault);
+		kring_g2h_poison(inst);
 }
 
 /**
@@ -95,14 +102,14 @@ again:
 	if (d->waiting)
 		kring_got_space(p);
 	kring_instance_publish(inst, kring_submit(p));
-	kring_direction_done(d, EPOLLOUT | EPOLLWRNORM, len, p->head - p->tail);
+	kring_direction_done(d, len, p->head - p->tail);
 	ret = len;
 unlock:
 	kring_direction_unlock(d);
 	return ret;
 }
 
-/* What poll() says of g2h; when nothing, want_space is announced. */
+/* What poll() says of g2h; when nothing, want_space is announced. The timer runs. */
 __poll_t kring_g2h_poll(struct kring_instance *inst)
 {
 	struct kring_direction *d = &inst->g2h;
@@ -111,19 +118,18 @@ __poll_t kring_g2h_poll(struct kring_instance *inst)
 
 	if (kring_direction_lock(d, false))
 		return EPOLLHUP | EPOLLERR;
-	kring_g2h_check_generation(inst);
+	kring_g2h_check(inst);
 	if (!kring_writable(p)) {
 		kring_direction_wait(inst, d);
 		kring_want_space(p);
 	}
 	if (p->fault) {
-		kring_direction_poison(inst, d, p->fault);
+		kring_g2h_poison(inst);
 		mask = EPOLLERR;
 	} else if (kring_writable(p)) {
-		mask = EPOLLOUT | EPOLLWRNORM;
-		/* Told is as good as woken. */
-		WRITE_ONCE(d->woken, true);
+		mask = kring_direction_ready(d);
 	}
+	kring_instance_rescue_later(inst);
 	kring_direction_unlock(d);
 	return mask;
 }
@@ -132,12 +138,13 @@ __poll_t kring_g2h_poll(struct kring_instance *inst)
 bool kring_g2h_rescue(struct kring_instance *inst)
 {
 	struct kring_direction *d = &inst->g2h;
-	bool again = false;
+	struct kring_producer *p = &inst->producer;
+	bool again;
 
 	if (kring_direction_lock(d, false))
 		return false;
-	if (d->waiting)
-		again = kring_direction_rescue(inst, d, kring_writable(&inst->producer));
+	again = kring_direction_rescue(inst, d, d->waiting &&
+				       (kring_producer_check(p) || kring_writable(p)));
 	kring_direction_unlock(d);
 	return again;
 }

@@ -7,15 +7,25 @@
 
 #include "kring.h"
 
-/* A new generation's region must be from the same moment as our memory. */
-static void kring_h2g_check_generation(struct kring_instance *inst)
+static int kring_h2g_poison(struct kring_instance *inst)
 {
-	u64 generation = kring_region_generation(&inst->region);
+	const struct kring_consumer *c = &inst->consumer;
 
-	if (generation == inst->h2g.generation)
-		return;
-	inst->h2g.generation = generation;
-	kring_consumer_check(&inst->consumer);
+	return kring_direction_poison(inst, &inst->h2g, c->fault, &c->ring, c->head, c->tail);
+}
+
+/*
+ * The region must be from the same moment as our memory. Our own cursor is compared each time,
+ * as nobody else writes it; the host's when there is reason, as it may be on its way to us.
+ */
+static void kring_h2g_check(struct kring_instance *inst)
+{
+	bool doubt = kring_direction_doubt(inst, &inst->h2g);
+	struct kring_consumer *c = &inst->consumer;
+	u32 seen = c->head - c->tail;
+
+	if (!kring_consumer_check(c) && doubt && !kring_load_head(c) && c->head - c->tail < seen)
+		kring_consumer_poison(c, "head in the region is behind where it was");
 }
 
 /*
@@ -31,7 +41,7 @@ static int kring_h2g_peek(struct kring_instance *inst, struct kring_frame *frame
 	int looks = 3;
 	int err;
 
-	kring_h2g_check_generation(inst);
+	kring_h2g_check(inst);
 	for (;;) {
 		err = kring_peek(c, frame);
 		if (err != -EAGAIN)
@@ -42,7 +52,7 @@ static int kring_h2g_peek(struct kring_instance *inst, struct kring_frame *frame
 		if (!kring_want_data(c) || !--looks)
 			break;
 	}
-	return err == -EBADMSG ? kring_direction_poison(inst, d, c->fault) : err;
+	return err == -EBADMSG ? kring_h2g_poison(inst) : err;
 }
 
 /* The state that the last guest driver left, or the host made. */
@@ -54,7 +64,7 @@ void kring_h2g_attach(struct kring_instance *inst)
 	inst->h2g.generation = kring_region_generation(&inst->region);
 	inst->h2g.poisoned = false;
 	if (kring_consumer_attach(&inst->consumer, &h2g))
-		kring_direction_poison(inst, &inst->h2g, inst->consumer.fault);
+		kring_h2g_poison(inst);
 }
 
 /**
@@ -105,14 +115,17 @@ again:
 	if (d->waiting)
 		kring_got_data(c);
 	kring_instance_publish(inst, kring_release(c));
-	kring_direction_done(d, EPOLLIN | EPOLLRDNORM, frame.len, in_flight);
+	kring_direction_done(d, frame.len, in_flight);
 	ret = frame.len;
 unlock:
 	kring_direction_unlock(d);
 	return ret;
 }
 
-/* What poll() says of h2g; when nothing, want_data is announced. */
+/*
+ * What poll() says of h2g; when nothing, want_data is announced. Whatever it says, the timer
+ * runs: who waits for a new generation alone may have to sleep with a frame before him.
+ */
 __poll_t kring_h2g_poll(struct kring_instance *inst)
 {
 	struct kring_direction *d = &inst->h2g;
@@ -124,13 +137,11 @@ __poll_t kring_h2g_poll(struct kring_instance *inst)
 	if (err)
 		return EPOLLHUP | EPOLLERR;
 	err = kring_h2g_peek(inst, &frame);
-	if (!err) {
-		mask = EPOLLIN | EPOLLRDNORM;
-		/* Told is as good as woken. */
-		WRITE_ONCE(d->woken, true);
-	} else if (err == -EBADMSG) {
+	if (!err)
+		mask = kring_direction_ready(d);
+	else if (err == -EBADMSG)
 		mask = EPOLLERR;
-	}
+	kring_instance_rescue_later(inst);
 	kring_direction_unlock(d);
 	return mask;
 }
@@ -139,12 +150,13 @@ __poll_t kring_h2g_poll(struct kring_instance *inst)
 bool kring_h2g_rescue(struct kring_instance *inst)
 {
 	struct kring_direction *d = &inst->h2g;
-	bool again = false;
+	struct kring_consumer *c = &inst->consumer;
+	bool again;
 
 	if (kring_direction_lock(d, false))
 		return false;
-	if (d->waiting)
-		again = kring_direction_rescue(inst, d, kring_readable(&inst->consumer));
+	again = kring_direction_rescue(inst, d, d->waiting &&
+				       (kring_consumer_check(c) || kring_readable(c)));
 	kring_direction_unlock(d);
 	return again;
 }

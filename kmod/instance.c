@@ -5,6 +5,7 @@
 #include <linux/idr.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "kring.h"
 
 static DEFINE_IDA(kring_ids);
@@ -40,8 +41,8 @@ struct class kring_class = {
 /* Wake everybody who sleeps on @inst, to look again. In any context. */
 void kring_instance_wake(struct kring_instance *inst)
 {
-	kring_direction_wake(&inst->h2g, EPOLLIN | EPOLLRDNORM | EPOLLPRI);
-	kring_direction_wake(&inst->g2h, EPOLLOUT | EPOLLWRNORM | EPOLLPRI);
+	kring_direction_wake(&inst->h2g);
+	kring_direction_wake(&inst->g2h);
 }
 
 /* Kick the host, if there is a doorbell. In any context. */
@@ -92,6 +93,17 @@ void kring_instance_rescue_later(struct kring_instance *inst)
 		schedule_delayed_work(&inst->rescue, msecs_to_jiffies(ms));
 }
 
+/* The slow timer has another period, which also goes for those who sleep already. */
+void kring_instance_rescue_anew(struct kring_instance *inst)
+{
+	unsigned int ms = READ_ONCE(kring_rescue_ms);
+
+	if (ms)
+		mod_delayed_work(system_percpu_wq, &inst->rescue, msecs_to_jiffies(ms));
+	else
+		cancel_delayed_work(&inst->rescue);
+}
+
 static struct kring_instance *kring_instance_alloc(struct device *parent)
 {
 	struct kring_instance *inst;
@@ -108,8 +120,8 @@ static struct kring_instance *kring_instance_alloc(struct device *parent)
 		return ERR_PTR(err);
 	}
 
-	kring_direction_init(&inst->h2g, "h2g");
-	kring_direction_init(&inst->g2h, "g2h");
+	kring_direction_init(&inst->h2g, "h2g", EPOLLIN | EPOLLRDNORM);
+	kring_direction_init(&inst->g2h, "g2h", EPOLLOUT | EPOLLWRNORM);
 	INIT_DELAYED_WORK(&inst->rescue, kring_instance_rescue);
 
 	/* From here on put_device() frees it. */

@@ -67,24 +67,30 @@ void kring_region_uuid(const struct kring_region *r, u8 uuid[KRING_UUID_LEN]);
  * @name: "h2g" or "g2h"
  * @turn: held while one waits for data or space: others queue up behind, so a large frame is
  *	not overtaken for ever by small ones
- * @lock: guards the ring's private state, and all below but @wait, @claimed and @woken
+ * @lock: guards the ring's private state, and all below but @key, @wait, @claimed, @watched
+ *	and @woken
+ * @key: what poll() says when it is ready
  * @wait: who waits for data or for space: whoever has the turn, and pollers
  * @claimed: an open file holds this direction
+ * @watched: somebody was told that it is ready, and is not told again by a kick: who has used
+ *	that up must wake them
  * @gone: the region is not mapped any more
  * @waiting: want_data or want_space is announced
  * @poisoned: this was told
- * @woken: a wake-up was delivered since the announcement
- * @generation: at which the own cursor was compared last
+ * @woken: a wake-up was delivered since somebody looked
+ * @generation: at which the host's cursor was compared last
  * @frames: since attach
  * @bytes: of payload, since attach
  * @high_water: most bytes seen in flight
  */
 struct kring_direction {
 	const char *name;
+	__poll_t key;
 	struct mutex turn;	/* outside of lock */
 	struct mutex lock;	/* inside of turn */
 	wait_queue_head_t wait;
 	atomic_t claimed;
+	atomic_t watched;
 	bool gone;
 	bool waiting;
 	bool poisoned;
@@ -137,18 +143,22 @@ void kring_instance_wake(struct kring_instance *inst);
 void kring_instance_kick(struct kring_instance *inst);
 void kring_instance_publish(struct kring_instance *inst, bool kick);
 void kring_instance_rescue_later(struct kring_instance *inst);
+void kring_instance_rescue_anew(struct kring_instance *inst);
 void kring_instance_wait_none(void);
 
-void kring_direction_init(struct kring_direction *d, const char *name);
+void kring_direction_init(struct kring_direction *d, const char *name, __poll_t key);
 void kring_direction_remove(struct kring_direction *d);
 bool kring_direction_claim(struct kring_direction *d);
 int kring_direction_lock(struct kring_direction *d, bool nowait);
 void kring_direction_unlock(struct kring_direction *d);
-void kring_direction_wake(struct kring_direction *d, __poll_t key);
+void kring_direction_pass_turn(struct kring_direction *d);
+void kring_direction_wake(struct kring_direction *d);
+bool kring_direction_doubt(struct kring_instance *inst, struct kring_direction *d);
 int kring_direction_poison(struct kring_instance *inst, struct kring_direction *d,
-			   const char *fault);
+			   const char *fault, const struct kring_ring *r, u32 head, u32 tail);
 void kring_direction_wait(struct kring_instance *inst, struct kring_direction *d);
-void kring_direction_done(struct kring_direction *d, __poll_t key, u32 len, u32 in_flight);
+__poll_t kring_direction_ready(struct kring_direction *d);
+void kring_direction_done(struct kring_direction *d, u32 len, u32 in_flight);
 bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction *d, bool ready);
 
 /* User memory that is there and still cannot be copied (its tag is wrong, say) is a fault. */
@@ -198,6 +208,7 @@ void kring_registry_del_instance(struct kring_instance *inst);
 bool kring_registry_add_doorbell(struct kring_doorbell *db);
 void kring_registry_del_doorbell(struct kring_doorbell *db);
 void kring_registry_ring(struct kring_doorbell *db);
+void kring_registry_rescue_anew(void);
 int kring_registry_init(void);
 void kring_registry_exit(void);
 

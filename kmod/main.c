@@ -10,7 +10,23 @@
 #include "kring.h"
 
 unsigned int kring_rescue_ms = 100;
-module_param_named(rescue_ms, kring_rescue_ms, uint, 0644);
+
+static int kring_rescue_set(const char *value, const struct kernel_param *param)
+{
+	int err = param_set_uint(value, param);
+
+	if (!err)
+		kring_registry_rescue_anew();
+	return err;
+}
+
+static const struct kernel_param_ops kring_rescue_ops = {
+	.set = kring_rescue_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(rescue_ms, &kring_rescue_ops, &kring_rescue_ms, 0644);
+__MODULE_PARM_TYPE(rescue_ms, "uint");
 MODULE_PARM_DESC(rescue_ms, "While somebody sleeps, look for lost kicks every so many ms (0: never)");
 
 static int __init kring_init(void)

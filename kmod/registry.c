@@ -140,6 +140,17 @@ void kring_registry_ring(struct kring_doorbell *db)
 	rcu_read_unlock();
 }
 
+/* The slow timer has another period. */
+void kring_registry_rescue_anew(void)
+{
+	struct kring_instance *inst;
+
+	mutex_lock(&kring_registry_lock);
+	list_for_each_entry(inst, &kring_instances, node)
+		kring_instance_rescue_anew(inst);
+	mutex_unlock(&kring_registry_lock);
+}
+
 /*
  * This VM is now a restored copy of a snapshot. Kicks that were in flight are lost, in both
  * directions, and what we announced may have been forgotten: all look again.

@@ -2,10 +2,11 @@
 /*
  * kdev: system calls on /dev/kring, one a word, for tests that steer from the host.
  *
- *	kdev r|w|rw CALL...
+ *	kdev r|w|rw|- CALL...
  *
- * CALL is read, write, poll, info, reset, pause (a second), or wait (for POLLPRI). Prints a
- * line for each: what it returned, or the errno's name. Nothing but wait blocks.
+ * With - the device is its standard input, which others may have as well. CALL is read, write,
+ * poll, info, reset, pause (a second), wait (for POLLPRI), or wait-in (for POLLIN). Prints a line
+ * for each: what it returned, or the errno's name. Nothing but the waits blocks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +53,10 @@ static int do_call(int fd, const char *call)
 		do_poll(fd, POLLPRI, -1);
 		return 0;
 	}
+	if (!strcmp(call, "wait-in")) {
+		do_poll(fd, POLLIN, -1);
+		return 0;
+	}
 	if (!strcmp(call, "info")) {
 		do_info(fd);
 		return 0;
@@ -80,11 +85,14 @@ int main(int argc, char **argv)
 	int fd, i, err = 0;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: kdev r|w|rw CALL...\n");
+		fprintf(stderr, "usage: kdev r|w|rw|- CALL...\n");
 		return 2;
 	}
-	fd = open("/dev/kring", O_NONBLOCK | (!strcmp(argv[1], "r") ? O_RDONLY :
-					      !strcmp(argv[1], "w") ? O_WRONLY : O_RDWR));
+	if (!strcmp(argv[1], "-"))
+		fd = fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);	/* 0, or -1 */
+	else
+		fd = open("/dev/kring", O_NONBLOCK | (!strcmp(argv[1], "r") ? O_RDONLY :
+						      !strcmp(argv[1], "w") ? O_WRONLY : O_RDWR));
 	if (fd < 0) {
 		printf("open: %s\n", strerrorname_np(errno));
 		return 1;

@@ -11,6 +11,8 @@
 
 #include "link.h"
 #include "log.h"
+#include "quiesce.h"
+#include "restore.h"
 #include "services.h"
 #include "systemd.h"
 #include "trim.h"
@@ -74,6 +76,7 @@ static void agent_hello(struct kring_mux *mux, const void *message, size_t len)
 	}
 	if (!ret)
 		return;
+	restore_hello(agent);
 	log_info("host: %s, generation %llu", agent->hello.peer_agent,
 		 (unsigned long long)agent->hello.generation);
 	systemd_notify("STATUS=Connected to %s.", agent->hello.peer_agent);
@@ -114,12 +117,40 @@ static void agent_idle(struct loop_op *op, int result)
 		trim_memory();
 }
 
+static void agent_serve(struct agent *agent, struct kring_stream *stream, const Kring__Open *open)
+{
+	const struct service *service = agent_service(agent, stream, open->service);
+	void *request = NULL;
+
+	if (!service)
+		return;
+	if (service->request) {
+		request = kring_unpack(service->request, open->request.data, open->request.len);
+		if (!request) {
+			kring_reset(stream, EBADMSG, service->name, "the request makes no sense");
+			return;
+		}
+	}
+	log_debug("stream %u: %s", kring_stream_number(stream), service->name);
+	service->open(agent, stream, request);
+	kring_unpack_free(request);
+}
+
+void agent_open(struct agent *agent, struct kring_stream *stream, const void *bytes, size_t len)
+{
+	Kring__Open *open = kring_unpack(&kring__open__descriptor, bytes, len);
+
+	if (open)
+		agent_serve(agent, stream, open);
+	else
+		kring_reset(stream, ENOMEM, "open", "out of memory");
+	kring_unpack_free(open);
+}
+
 static void agent_opened(struct kring_mux *mux, struct kring_stream *stream, uint32_t parent,
 			 const void *bytes, size_t len)
 {
 	struct agent *agent = kring_mux_owner(mux);
-	const struct service *service;
-	void *request = NULL;
 	Kring__Open *open;
 
 	(void)parent;
@@ -135,21 +166,36 @@ static void agent_opened(struct kring_mux *mux, struct kring_stream *stream, uin
 		kring_reset(stream, EBADMSG, "open", "the request makes no sense");
 		return;
 	}
-	service = agent_service(agent, stream, open->service);
-	if (!service)
-		goto free_open;
-	if (service->request) {
-		request = kring_unpack(service->request, open->request.data, open->request.len);
-		if (!request) {
-			kring_reset(stream, EBADMSG, service->name, "the request makes no sense");
-			goto free_open;
-		}
-	}
-	log_debug("stream %u: %s", kring_stream_number(stream), service->name);
-	service->open(agent, stream, request);
-	kring_unpack_free(request);
-free_open:
+	if (open->token.len == KRING_TOKEN_LEN)
+		kring_stream_set_token(stream, open->token.data);
+	kring_stream_set_on_fork(stream, open->on_fork);
+	if (!quiesce_waits(agent, stream, open->service, bytes, len))
+		agent_serve(agent, stream, open);
 	kring_unpack_free(open);
+}
+
+static void agent_restored(struct kring_mux *mux, uint64_t generation, const void *message,
+			   size_t len)
+{
+	struct agent *agent = kring_mux_owner(mux);
+	Kring__Restored *restored = kring_unpack(&kring__restored__descriptor, message, len);
+
+	if (restored)
+		restore_received(agent, generation, restored);
+	else
+		agent_strange(agent, "its RESTORED makes no sense");
+	kring_unpack_free(restored);
+}
+
+static void agent_resume(struct kring_mux *mux, const void *message, size_t len)
+{
+	struct agent *agent = kring_mux_owner(mux);
+	int ret = kring_mux_resumed(mux, message, len, NULL, NULL);
+
+	if (ret < 0)
+		agent_strange(agent, "its RESUME makes no sense");
+	else if (ret)
+		log_debug("host: all streams go on");
 }
 
 static void agent_mux_strange(struct kring_mux *mux, const char *text)
@@ -161,6 +207,8 @@ static const struct kring_mux_ops agent_ops = {
 	.output = agent_output,
 	.opened = agent_opened,
 	.hello = agent_hello,
+	.restored = agent_restored,
+	.resume = agent_resume,
 	.strange = agent_mux_strange,
 };
 
@@ -184,7 +232,21 @@ int agent_set_allowed(struct agent *agent)
 
 int agent_init(struct agent *agent)
 {
+	struct kring_mux_args args = {
+		.role = KRING_ROLE_GUEST,
+		.frame_max = KRING_STREAM_FRAME_MAX,
+		.streams_max = agent->config.streams_max,
+		.window = agent->config.window,
+		.memory_max = agent->config.memory_max,
+		.ops = &agent_ops,
+		.owner = agent,
+	};
+
+	agent->mux = kring_mux_new(&args);
+	if (!agent->mux)
+		return -ENOMEM;
 	kring_hello_init(&agent->hello, KRINGD_AGENT);
+	agent->hello.resumes = true;
 	agent->hello.streams_max = agent->config.streams_max;
 	agent->started = boottime();
 	agent->idle.done = agent_idle;
@@ -202,31 +264,14 @@ void agent_fini(struct agent *agent)
 int agent_link_up(struct agent *agent, struct link *link, uint32_t frame_max,
 		  uint64_t generation)
 {
-	struct kring_mux_args args = {
-		.role = KRING_ROLE_GUEST,
-		.frame_max = frame_max,
-		.streams_max = agent->config.streams_max,
-		.window = agent->config.window,
-		.memory_max = agent->config.memory_max,
-		.ops = &agent_ops,
-		.owner = agent,
-	};
-	struct kring_mux *mux = kring_mux_new(&args);
 	int err;
 
-	if (!mux)
-		return -ENOMEM;
-	agent->hello.said = false;
+	kring_mux_set_frame_max(agent->mux, frame_max);
 	agent->hello.generation = generation;
-	err = kring_hello_say(&agent->hello, mux);
-	if (err) {
-		kring_mux_free(mux);
-		return err;
-	}
-	kring_mux_free(agent->mux);
-	agent->mux = mux;
-	agent->link = link;
-	return 0;
+	err = kring_hello_say(&agent->hello, agent->mux);
+	if (!err)
+		agent->link = link;
+	return err;
 }
 
 void agent_link_changed(struct agent *agent, uint64_t generation)
@@ -236,16 +281,18 @@ void agent_link_changed(struct agent *agent, uint64_t generation)
 		log_error("hello: out of memory");
 }
 
-void agent_link_down(struct agent *agent, const char *why)
+void agent_link_down(struct agent *agent, bool keep, const char *why)
 {
 	size_t len;
 	void *error;
 
 	agent->link = NULL;
-	agent->hello.said = false;
-	error = kring_pack_error(ENOTCONN, "connection", why, &len);
-	kring_mux_reset_all(agent->mux, error, error ? len : 0);
-	free(error);
+	if (!keep) {
+		error = kring_pack_error(ENOTCONN, "connection", why, &len);
+		kring_mux_reset_all(agent->mux, error, error ? len : 0);
+		free(error);
+	}
+	kring_hello_anew(&agent->hello, agent->mux, why);
 	trim_memory();
 	systemd_notify("STATUS=Waiting for a host.");
 }

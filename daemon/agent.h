@@ -21,6 +21,7 @@
 struct link;
 struct sessions;
 struct host_socket;
+struct serve;
 struct agent;
 
 /**
@@ -68,11 +69,12 @@ struct agent_strange {
  * @config: as the configuration file has it
  * @link: where frames come from and go to, NULL: there is no host
  * @sysfs: the device's directory, empty: the link is none
- * @mux: the streams; another one with each link, NULL before the first
+ * @mux: the streams: those of the device outlive the link
  * @hello: what host and guest have said
  * @allowed: names of the services that the host may open, NULL behind the last
  * @sessions: of exec
  * @host_socket: where guest programs connect
+ * @serves: streams of service "serve", the last one first
  * @started: when, CLOCK_BOOTTIME nanoseconds
  * @stop: how the run ends
  * @force: and at once
@@ -89,6 +91,7 @@ struct agent {
 	const char **allowed;
 	struct sessions *sessions;
 	struct host_socket *host_socket;
+	struct serve *serves;
 	uint64_t started;
 	enum agent_stop stop;
 	bool force;
@@ -115,8 +118,11 @@ int agent_link_up(struct agent *agent, struct link *link, uint32_t frame_max,
 /* The host has another generation now, or may open other services: say Hello anew. */
 void agent_link_changed(struct agent *agent, uint64_t generation);
 
-/* There is no host any more: @why for the owners of its streams. */
-void agent_link_down(struct agent *agent, const char *why);
+/*
+ * There is no way to the host any more. Where it may come back by another one (@keep), streams wait
+ * for that; else they are over, @why for their owners.
+ */
+void agent_link_down(struct agent *agent, bool keep, const char *why);
 
 /* Whether there is a host, and it has said Hello: streams may be opened to it. */
 bool agent_connected(const struct agent *agent);
@@ -126,6 +132,9 @@ bool agent_connected(const struct agent *agent);
  * cost us a descriptor for each connection that somebody makes.
  */
 bool agent_may_open(const struct agent *agent);
+
+/* The host has opened @stream, with that encoded Open, and nothing is in the way of its service. */
+void agent_open(struct agent *agent, struct kring_stream *stream, const void *open, size_t len);
 
 /* The configuration's allow and deny have changed. 0 or -ENOMEM */
 int agent_set_allowed(struct agent *agent);

@@ -16,7 +16,9 @@
 #include "agent.h"
 #include "caller.h"
 #include "log.h"
+#include "quiesce.h"
 #include "relay.h"
+#include "serve.h"
 
 #define VERB		"CONNECT "
 #define LINE_MAX_LEN	256
@@ -135,6 +137,13 @@ static void ask_host(struct caller *caller)
 {
 	struct agent *agent = caller->agent;
 	Kring__Service service = KRING__SERVICE__INIT;
+	struct kring_open_args args = {
+		.service = "service",
+		.request = &service.base,
+		.channels = 1 << 0,
+		.ops = &caller_ops,
+		.owner = caller,
+	};
 
 	if (strncmp(caller->line, VERB, strlen(VERB)) || !caller->line[strlen(VERB)]) {
 		refuse(caller, "say CONNECT NAME");
@@ -149,9 +158,11 @@ static void ask_host(struct caller *caller)
 		return;
 	}
 	service.name = caller->line + strlen(VERB);
-	caller->stream = kring_open(agent->mux, "service", &service.base, 1 << 0, &caller_ops,
-				    caller);
-	if (!caller->stream)
+	args.parent = serve_find(agent, service.name);
+	caller->stream = kring_open_with(agent->mux, &args);
+	if (caller->stream)
+		quiesce_opened(agent, caller->stream);
+	else
 		refuse(caller, strerror(errno));
 }
 

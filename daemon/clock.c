@@ -1,21 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Service "clock": step the guest's clock, which stood still in a snapshot.
+ * The guest's clock, which stood still in a snapshot; and service "clock", to step it.
+ *
+ * Only CLOCK_REALTIME is ever stepped. All times that something may take are counted on
+ * CLOCK_MONOTONIC (loop_timeout(), and all sums of milliseconds): --timeout of a program, from
+ * SIGTERM to SIGKILL, those of hooks and of a quiesced guest. No step touches that clock. It is
+ * part of what is saved, the guest's kernel and its time counter, and goes on from there in a
+ * restored guest: what has passed meanwhile is not counted, however long that was. CLOCK_BOOTTIME
+ * is the same clock, but for suspends that the guest makes itself, and is only shown; points in
+ * CLOCK_REALTIME, as in ExecExit, are only told.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "services.h"
 
 #define SECOND	1000000000ll
 
+/* A difference that is not worth a step, which programs do not like. */
+#define NEAR	(SECOND / 10)
+
+int clock_step(int64_t time, int64_t *before)
+{
+	struct timespec now, then = { .tv_sec = time / SECOND, .tv_nsec = time % SECOND };
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	*before = now.tv_sec * SECOND + now.tv_nsec;
+	if (clock_settime(CLOCK_REALTIME, &then))
+		return -errno;
+	log_info("clock: stepped by %+" PRId64 " ms", (time - *before) / 1000000);
+	return 0;
+}
+
+void clock_follow(int64_t time)
+{
+	struct timespec now;
+	int64_t before;
+	int code;
+
+	/* Not said, or nonsense: differences of what is left do not overflow. */
+	if (time <= 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	before = now.tv_sec * SECOND + now.tv_nsec;
+	if (time - before <= NEAR && before - time <= NEAR)
+		return;
+	code = clock_step(time, &before);
+	if (code)
+		log_warning("clock: it is %+" PRId64 " ms from the host's, and cannot be set: %s",
+			    (before - time) / 1000000, strerror(-code));
+}
+
 static void clock_open(struct agent *agent, struct kring_stream *stream, const void *request)
 {
 	const Kring__Clock *wanted = request;
 	Kring__Clock before = KRING__CLOCK__INIT;
-	struct timespec now, then;
+	int code;
 
 	(void)agent;
 	if (wanted->time < 0) {
@@ -23,15 +67,11 @@ static void clock_open(struct agent *agent, struct kring_stream *stream, const v
 			    (long long)wanted->time);
 		return;
 	}
-	then.tv_sec = wanted->time / SECOND;
-	then.tv_nsec = wanted->time % SECOND;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (clock_settime(CLOCK_REALTIME, &then)) {
-		kring_reset(stream, errno, "clock", "set the clock: %s", strerror(errno));
+	code = clock_step(wanted->time, &before.time);
+	if (code) {
+		kring_reset(stream, -code, "clock", "set the clock: %s", strerror(-code));
 		return;
 	}
-	before.time = now.tv_sec * SECOND + now.tv_nsec;
-	log_info("clock: stepped by %+lld ms", (long long)(wanted->time - before.time) / 1000000);
 	if (kring_accept(stream, NULL, 0))
 		kring_reset(stream, ENOMEM, "clock", "out of memory");
 	else

@@ -219,6 +219,26 @@ static int set_memory(void *member, const char *value, struct config_error *err)
 	return parse_number(member, value, 1 << 20, 1ull << 40, err);
 }
 
+static int set_seconds(void *member, const char *value, struct config_error *err)
+{
+	uint64_t number;
+	int code = parse_number(&number, value, 1, 24 * 3600, err);
+
+	if (!code)
+		*(uint32_t *)member = number;
+	return code;
+}
+
+static int set_clock(void *member, const char *value, struct config_error *err)
+{
+	bool keep = !strcmp(value, "keep");
+
+	if (!keep && strcmp(value, "step"))
+		return wrong(err, -EINVAL, "%.64s: neither step nor keep", value);
+	*(bool *)member = !keep;
+	return 0;
+}
+
 #define KEY(name, set, many) { #name, set, offsetof(struct config, name), many }
 
 static const struct config_key keys[] = {
@@ -233,6 +253,11 @@ static const struct config_key keys[] = {
 	KEY(sessions_max, set_count, false),
 	KEY(window, set_window, false),
 	KEY(memory_max, set_memory, false),
+	KEY(clock, set_clock, false),
+	KEY(restore_d, set_path, false),
+	KEY(freeze_d, set_path, false),
+	KEY(thaw_d, set_path, false),
+	KEY(hook_timeout, set_seconds, false),
 };
 
 #define KEYS	ARRAY_SIZE(keys)
@@ -245,8 +270,16 @@ int config_init(struct config *config, struct config_error *err)
 	config->sessions_max = 1024;
 	config->window = 256 << 10;
 	config->memory_max = 128 << 20;
+	config->clock = true;
+	config->hook_timeout = 30;
 	config->host_socket = strdup("/run/kring/host.sock");
-	return config->host_socket ? 0 : no_memory(err);
+	config->restore_d = strdup("/etc/kring/restore.d");
+	config->freeze_d = strdup("/etc/kring/freeze.d");
+	config->thaw_d = strdup("/etc/kring/thaw.d");
+	if (config->host_socket && config->restore_d && config->freeze_d && config->thaw_d)
+		return 0;
+	config_free(config);
+	return no_memory(err);
 }
 
 void config_free(struct config *config)
@@ -257,6 +290,9 @@ void config_free(struct config *config)
 	free_list(config->allow);
 	free_list(config->deny);
 	free_list(config->env);
+	free(config->restore_d);
+	free(config->freeze_d);
+	free(config->thaw_d);
 	memset(config, 0, sizeof(*config));
 }
 
@@ -400,9 +436,17 @@ const char *config_reload(struct config *config, struct config *fresh)
 	config->deny = fresh->deny;
 	config->env = fresh->env;
 	config->log_level = fresh->log_level;
+	config->clock = fresh->clock;
+	config->restore_d = fresh->restore_d;
+	config->freeze_d = fresh->freeze_d;
+	config->thaw_d = fresh->thaw_d;
+	config->hook_timeout = fresh->hook_timeout;
 	fresh->allow = old.allow;
 	fresh->deny = old.deny;
 	fresh->env = old.env;
+	fresh->restore_d = old.restore_d;
+	fresh->freeze_d = old.freeze_d;
+	fresh->thaw_d = old.thaw_d;
 	config_free(fresh);
 	return restart;
 }

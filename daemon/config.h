@@ -23,6 +23,11 @@
  * @sessions_max: programs that run, or have ended and are kept
  * @window: bytes of credit of each channel
  * @memory_max: bytes that all streams' buffers may take
+ * @clock: a restored guest's clock is set
+ * @restore_d: directory of hooks to be run in a restored guest; NULL: none
+ * @freeze_d: the same, before it is saved
+ * @thaw_d: the same, behind that
+ * @hook_timeout: seconds that each may take
  * @from_file: there was a file
  *
  * All strings are the config's own.
@@ -39,6 +44,11 @@ struct config {
 	uint32_t sessions_max;
 	uint32_t window;
 	uint64_t memory_max;
+	bool clock;
+	char *restore_d;
+	char *freeze_d;
+	char *thaw_d;
+	uint32_t hook_timeout;
 	bool from_file;
 };
 

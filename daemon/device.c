@@ -191,6 +191,7 @@ static const struct link_ops device_ops = {
 	.send = device_send,
 	.event = device_event,
 	.closed = device_closed,
+	.keep = true,
 };
 
 /* Make a link of the open device. 0 or a negative errno. */

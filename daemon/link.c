@@ -59,6 +59,9 @@ static int link_receive(struct link *link)
 	int err;
 
 	for (budget = FRAMES; budget; budget--) {
+		/* What was received may be why it is. */
+		if (link->held)
+			return 0;
 		if (!link->in_len) {
 			ret = link->ops->receive(link, link->in_frame, sizeof(link->in_frame));
 			if (ret == -EAGAIN)
@@ -83,7 +86,7 @@ static void link_wait(struct link *link)
 	struct loop *loop = &link->agent->loop;
 
 	/* What we hold first: until it is taken, nothing is read. */
-	if (!link->in_len && !link->in.busy)
+	if (!link->in_len && !link->held && !link->in.busy)
 		loop_poll(loop, &link->in, link->fd, POLLIN | POLLPRI);
 	if (link->full && !link->out.busy)
 		loop_poll(loop, &link->out, link->fd, POLLOUT);
@@ -179,10 +182,17 @@ void link_close(struct link *link, int error)
 		return;
 	link->error = error;
 	link->turn.run = link_free;
-	agent_link_down(link->agent, strerror(-error));
+	agent_link_down(link->agent, link->ops->keep, strerror(-error));
 	loop_cancel(loop, &link->in);
 	loop_cancel(loop, &link->out);
 	loop_queue(loop, &link->turn);
+}
+
+void link_hold(struct link *link, bool hold)
+{
+	link->held = hold;
+	if (!hold)
+		loop_queue(&link->agent->loop, &link->turn);
 }
 
 void link_output(struct link *link)

@@ -18,12 +18,14 @@
  * @send: one frame: 0, -EAGAIN; else the link is broken
  * @event: poll said POLLPRI, POLLERR or POLLHUP: 0, or the link is broken; may be NULL
  * @closed: it is gone, its file closed, and about to be freed: @error is why
+ * @keep: the host may come back by another link of the kind, and its streams wait for it
  */
 struct link_ops {
 	ssize_t (*receive)(struct link *link, void *buf, size_t size);
 	int (*send)(struct link *link, const void *buf, size_t len);
 	int (*event)(struct link *link, unsigned int events);
 	void (*closed)(struct link *link, int error);
+	bool keep;
 };
 
 /**
@@ -37,6 +39,7 @@ struct link_ops {
  * @turn: moves frames; when @error is set, the end of it all
  * @error: negative errno: it is broken, and waits for @in and @out to end
  * @full: the last frame did not fit
+ * @held: no frames are taken
  * @in_len: bytes in @in_frame, which the multiplexer has not taken yet
  * @out_len: bytes in @out_frame, which have not been sent yet
  * @in_frame: received
@@ -52,6 +55,7 @@ struct link {
 	struct loop_job turn;
 	int error;
 	bool full;
+	bool held;
 	size_t in_len;
 	size_t out_len;
 	uint8_t in_frame[KRING_STREAM_FRAME_MAX];
@@ -74,6 +78,9 @@ int link_open(struct agent *agent, const struct link_ops *ops, void *owner, int 
 
 /* Close it: @error is a negative errno. ops.closed is called later. */
 void link_close(struct link *link, int error);
+
+/* Take no frames for a while, or go on. What is to be sent goes on. */
+void link_hold(struct link *link, bool hold);
 
 /* There is something to send. */
 void link_output(struct link *link);

@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "log.h"
+#include "quiesce.h"
 #include "relay.h"
 #include "services.h"
 #include "stale.h"
@@ -106,10 +107,14 @@ static const struct kring_stream_ops accepted_ops = {
 /* Offers a connection to the host. */
 static int offer(struct listening *l, int fd)
 {
-	struct kring_stream *stream = NULL;
+	struct kring_open_args args = {
+		.service = "accepted",
+		.parent = kring_stream_number(l->stream),
+		.channels = 1 << 0,
+		.ops = &accepted_ops,
+	};
 	struct accepted *accepted;
-	size_t len;
-	void *open;
+	struct kring_stream *stream;
 
 	if (!agent_may_open(l->agent))
 		return -EAGAIN;
@@ -118,15 +123,14 @@ static int offer(struct listening *l, int fd)
 		return -ENOMEM;
 	accepted->loop = &l->agent->loop;
 	accepted->fd = fd;
-	open = kring_pack_open("accepted", NULL, &len);
-	if (open)
-		stream = kring_mux_open(l->agent->mux, kring_stream_number(l->stream), open,
-					len, 1 << 0, &accepted_ops, accepted);
-	free(open);
-	if (stream)
-		return 0;
-	free(accepted);
-	return -ENOMEM;
+	args.owner = accepted;
+	stream = kring_open_with(l->agent->mux, &args);
+	if (!stream) {
+		free(accepted);
+		return -ENOMEM;
+	}
+	quiesce_opened(l->agent, stream);
+	return 0;
 }
 
 static void accept_next(struct listening *l)

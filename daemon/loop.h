@@ -99,8 +99,9 @@ void loop_unqueue(struct loop *loop, struct loop_job *job);
 /*
  * Starting cannot fail: where the submission queue is full, it is submitted first. Buffers,
  * addresses and paths stay the caller's until @done. @result as of the system call, and of
- * loop_poll() the events, of loop_timeout() 0. An offset of -1 is the file's own position.
- * What is opened or accepted is close-on-exec, and non-blocking where it was accepted.
+ * loop_poll() the events, of loop_timeout() 0, which counts on CLOCK_MONOTONIC. An offset of -1
+ * is the file's own position. What is opened or accepted is close-on-exec, and non-blocking where
+ * it was accepted.
  */
 void loop_poll(struct loop *loop, struct loop_op *op, int fd, unsigned int events);
 void loop_timeout(struct loop *loop, struct loop_op *op, uint64_t nanoseconds);

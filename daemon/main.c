@@ -16,6 +16,8 @@
 #include "listener.h"
 #include "log.h"
 #include "options.h"
+#include "quiesce.h"
+#include "restore.h"
 #include "sessions.h"
 #include "signals.h"
 #include "systemd.h"
@@ -60,6 +62,7 @@ static int serve(struct agent *agent, const struct options *options)
 	if (err)
 		return options->listen ? err : fail("device", err);
 
+	quiesce_init(agent);
 	systemd_notify("READY=1\nSTATUS=Waiting for a host.");
 	trim_memory();
 	err = loop_run(&agent->loop);
@@ -68,6 +71,8 @@ static int serve(struct agent *agent, const struct options *options)
 	systemd_notify("STOPPING=1");
 
 	agent_farewell(agent);
+	quiesce_fini(agent);
+	restore_fini();
 	device_free(device);
 	listener_free(listener);
 	return err;

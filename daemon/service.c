@@ -22,11 +22,14 @@ const struct service *const services[] = {
 	&service_put,
 	&service_connect,
 	&service_listen,
+	&service_serve,
 	&service_info,
 	&service_health,
 	&service_clock,
 	&service_shutdown,
 	&service_log,
+	&service_quiesce,
+	&service_thaw,
 	NULL
 };
 

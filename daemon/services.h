@@ -27,6 +27,7 @@ extern const struct service service_put;
 /* connections */
 extern const struct service service_connect;
 extern const struct service service_listen;
+extern const struct service service_serve;
 
 /* the guest itself */
 extern const struct service service_info;
@@ -34,5 +35,7 @@ extern const struct service service_health;
 extern const struct service service_clock;
 extern const struct service service_shutdown;
 extern const struct service service_log;
+extern const struct service service_quiesce;
+extern const struct service service_thaw;
 
 #endif /* KRINGD_SERVICES_H */

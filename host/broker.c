@@ -73,12 +73,13 @@ static int broker_on_soon(sd_event_source *source, void *userdata)
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+	struct broker *broker = userdata;
+
 	(void)source;
-	(void)info;
 	/* A second one does not wait for anybody. */
-	if (((struct broker *)userdata)->stopping)
+	if (broker->stopping)
 		_exit(TOOL_FAILED);
-	((struct broker *)userdata)->stopping = true;
+	broker->stopping = info->ssi_signo;
 	return 0;
 }
 
@@ -120,23 +121,65 @@ static bool all_told(const struct broker *broker)
 {
 	const struct broker_client *client;
 
+	/* To those that wait for the next broker there is nothing to be told. */
+	if (broker->stopping == SIGTERM)
+		return !broker->ring || !(broker->out_len || broker->local_turn.queued ||
+					  switch_pending(broker->sb));
 	TAILQ_FOREACH(client, &broker->clients, link)
 		if (!client->doomed && !outbox_empty(&client->outbox))
 			return false;
 	return !broker->ring || broker_ring_idle(broker);
 }
 
+/* Those to the broker itself. */
+static void end_own(struct broker_client *client)
+{
+	struct kring_stream *stream;
+	size_t len;
+	void *error;
+
+	for (stream = kring_mux_next(client->mux, NULL); stream;
+	     stream = kring_mux_next(client->mux, stream))
+		reset_client(&client->port, kring_stream_number(stream), ESHUTDOWN, stopping);
+	error = kring_pack_error(ESHUTDOWN, "broker", stopping, &len);
+	kring_mux_reset_all(client->mux, error, error ? len : 0);
+	free(error);
+}
+
 /* Both sides of each stream hear that it is over. */
+static void end_streams(struct broker *broker)
+{
+	struct broker_client *client;
+
+	broker_event(broker, false, "broker", "ending");
+	switch_set_down(broker->sb, stopping);
+	switch_end_all(broker->sb, ESHUTDOWN, stopping);
+	TAILQ_FOREACH(client, &broker->clients, link)
+		end_own(client);
+}
+
+/* Whoever says SIGTERM may start the next one, and streams of clients go on with that. */
+static void leave_streams(struct broker *broker)
+{
+	struct switch_stats stats;
+
+	switch_stats(broker->sb, &stats);
+	broker_event(broker, false, "broker", "ending; streams for the next one: %llu",
+		     (unsigned long long)stats.streams);
+}
+
 static void broker_end(struct broker *broker)
 {
 	uint64_t now, end;
 
 	sd_notify(0, "STOPPING=1");
-	broker_event(broker, false, "broker", "ending");
 	listener_close(broker->listener);
 	broker->listener = NULL;
-	switch_set_down(broker->sb, stopping);
-	switch_end_all(broker->sb, ESHUTDOWN, stopping);
+	if (broker->stopping == SIGTERM)
+		leave_streams(broker);
+	else
+		end_streams(broker);
+	/* Their host's end is in this process. */
 	local_end(broker->local, ESHUTDOWN, stopping);
 	if (broker->ring)
 		link_again(broker->ring);
@@ -178,6 +221,11 @@ static int broker_begin(struct broker *broker, struct kring_error *err)
 		snprintf(err->text, sizeof(err->text), "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
+	code = broker_resume_init(broker);
+	if (code) {
+		snprintf(err->text, sizeof(err->text), "event loop: %s", strerror(-code));
+		return code;
+	}
 	code = broker_ring_open(broker, err);
 	if (!code)
 		code = local_new(&broker->local, broker, err);
@@ -197,6 +245,7 @@ static void broker_free(struct broker *broker)
 		client_free(client);
 	local_free(broker->local);
 	broker_ring_close(broker);
+	broker_resume_free(broker);
 	switch_free(broker->sb);
 	sd_event_source_disable_unref(broker->soon);
 	sd_event_unref(broker->loop);

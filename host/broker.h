@@ -6,6 +6,9 @@
  *	                 |                               |
  *	      broker_status.c: its own services     local.c: for the guest's programs
  *
+ * What becomes of streams when the broker, the guest's agent or the region is replaced by another
+ * one is in broker_resume.c.
+ *
  * Frames of all clients and of the local multiplexer take turns on their way to the ring, one
  * frame each. A client whose frame has to wait for the ring is not read meanwhile, so there is
  * one frame of each at most; what the guest sends waits in the client's outbox, as long as its
@@ -42,6 +45,7 @@ struct broker_client;
  * @streams_max: --streams-max
  * @clients_max: --clients-max
  * @memory_max: --memory-max
+ * @resume_timeout: --resume-timeout, in milliseconds
  * @verbose: --verbose
  */
 struct broker_args {
@@ -54,6 +58,7 @@ struct broker_args {
 	uint64_t streams_max;
 	uint64_t clients_max;
 	uint64_t memory_max;
+	uint64_t resume_timeout;
 	bool verbose;
 };
 
@@ -86,6 +91,11 @@ LIST_HEAD(subscribers, subscriber);
  * @soon: runs broker_on_soon()
  * @turns: who waits for the ring
  * @local_turn: of the local multiplexer
+ * @local_first: it has RESUME to say, which no frame of a client may come before
+ * @guest_told: the guest has said which streams it has
+ * @guest_named: how many it has named
+ * @ready: so it has, and it has dealt with RESTORED: clients can go on
+ * @resume_timer: until clients have to have come back
  * @out: frame of the broker's own that the ring has no room for
  * @out_len: its bytes
  * @in: frame that was received
@@ -96,7 +106,7 @@ LIST_HEAD(subscribers, subscriber);
  * @subscribers: of broker.events
  * @memory: bytes in all outboxes
  * @frame_max: longest frame that the ring takes
- * @stopping: since SIGTERM
+ * @stopping: SIGTERM or SIGINT, since it has come
  * @guest_frames: frames received
  * @piece: frame on its way
  * @own: frame of a client for the broker itself
@@ -117,6 +127,11 @@ struct broker {
 	sd_event_source *soon;
 	struct turns turns;
 	struct turn local_turn;
+	bool local_first;
+	bool guest_told;
+	uint64_t guest_named;
+	bool ready;
+	sd_event_source *resume_timer;
 	size_t out_len;
 	size_t in_len;
 	struct broker_clients clients;
@@ -125,7 +140,7 @@ struct broker {
 	struct subscribers subscribers;
 	size_t memory;
 	size_t frame_max;
-	bool stopping;
+	int stopping;
 	uint64_t guest_frames;
 	uint64_t refused_clients;
 	uint64_t lost_clients;
@@ -159,8 +174,43 @@ void broker_ring_forget(struct broker *broker, struct turn *turn);
 /* Whether a frame can be sent at once without jumping the queue. */
 bool broker_ring_idle(const struct broker *broker);
 
-/* The guest's agent has said Hello, for the first time or as another process. */
-void broker_guest_hello(struct broker *broker, bool replaced);
+/* broker_resume.c */
+
+/* What is there of it begins, and ends. */
+int broker_resume_init(struct broker *broker);
+void broker_resume_free(struct broker *broker);
+
+/**
+ * enum guest_came - what a Hello of the guest's agent means
+ * @GUEST_FIRST: it is the first one
+ * @GUEST_AGAIN: the same process, over another connection
+ * @GUEST_REPLACED: another process
+ */
+enum guest_came {
+	GUEST_FIRST,
+	GUEST_AGAIN,
+	GUEST_REPLACED,
+};
+
+void broker_guest_hello(struct broker *broker, enum guest_came came);
+
+/* The guest says which streams it has. */
+void broker_guest_resume(struct broker *broker, const void *message, size_t len);
+
+/*
+ * The connection to the guest is gone, with what was under way: as @text says. Streams go on
+ * where both ends can resume.
+ */
+void broker_guest_lost(struct broker *broker, const char *text);
+
+/* Something has changed: clients can go on, if the guest is ready. */
+void broker_check_ready(struct broker *broker);
+
+/* A client says which streams it has. */
+void broker_client_resume(struct broker_client *client, const void *message, size_t len);
+
+/* Whether a client's frame has to wait until the broker is ready. */
+bool broker_must_wait(struct broker_client *client, const void *frame, size_t len);
 
 /* broker_status.c */
 

@@ -28,12 +28,12 @@ static void client_watch(struct broker_client *client)
 
 	if (client->doomed)
 		return;
-	if (!client->hand_len)
+	if (!client->hand_len && !client->early_len)
 		events |= EPOLLIN;
 	if (!outbox_empty(&client->outbox))
 		events |= EPOLLOUT;
 	/* Without any it would still be told of a hang-up, again and again. */
-	if (!events) {
+	if (!events && !client->early_len) {
 		sd_event_source_set_enabled(client->io, SD_EVENT_OFF);
 		return;
 	}
@@ -79,6 +79,7 @@ void client_free(struct broker_client *client)
 	outbox_clear(&client->outbox);
 	close(client->fd);
 	free(client->held);
+	free(client->early);
 	free(client->hand);
 	free(client);
 }
@@ -129,10 +130,13 @@ void client_output(struct broker_client *client)
 
 static void to_mux(struct broker_client *client, const void *frame, size_t len)
 {
-	if (!kring_mux_receive(client->mux, frame, len))
-		return;
+	int code = kring_mux_receive(client->mux, frame, len);
+
+	/* At once: what it is told next of its streams makes no sense before our Hello. */
 	client_output(client);
-	if (!client->doomed && kring_mux_receive(client->mux, frame, len))
+	if (!code || client->doomed)
+		return;
+	if (kring_mux_receive(client->mux, frame, len))
 		client_drop(client, "it asks for more answers than can be kept");
 }
 
@@ -189,6 +193,21 @@ static void take_held(struct broker_client *client)
 	free(held);
 }
 
+/* @kept gets a copy of a frame, in place of one before. */
+static void client_keep(struct broker_client *client, uint8_t **kept, size_t *kept_len,
+			const void *frame, size_t len)
+{
+	free(*kept);
+	*kept_len = 0;
+	*kept = malloc(len);
+	if (!*kept) {
+		client_drop(client, strerror(ENOMEM));
+		return;
+	}
+	memcpy(*kept, frame, len);
+	*kept_len = len;
+}
+
 /* What is of this connection alone, or of the broker's own services. */
 static void client_local(struct broker_client *client, const uint8_t *buf, size_t len)
 {
@@ -200,33 +219,14 @@ static void client_local(struct broker_client *client, const uint8_t *buf, size_
 		client_ping(client, &f, buf + FRAME_HEADER, len - FRAME_HEADER);
 		return;
 	}
-	if (f.type == KRING_STREAM_HELLO && !client->broker->local->hello.said) {
-		free(client->held);
-		client->held_len = 0;
-		client->held = malloc(len);
-		if (!client->held) {
-			client_drop(client, strerror(ENOMEM));
-			return;
-		}
-		memcpy(client->held, buf, len);
-		client->held_len = len;
+	if (f.type == KRING_STREAM_HELLO && !client->broker->ready) {
+		client_keep(client, &client->held, &client->held_len, buf, len);
 		return;
 	}
 	/* The broker's own services need no guest. */
 	if (f.type == KRING_STREAM_OPEN)
 		take_held(client);
 	to_mux(client, buf, len);
-}
-
-void client_guest_hello(struct broker_client *client)
-{
-	struct local *local = client->broker->local;
-
-	client->hello.agent = local->hello.peer_agent;
-	client->hello.services = (const char *const *)local->guest_services;
-	client->hello.generation = local->hello.peer_generation;
-	memset(client->pings, 0, sizeof(client->pings));
-	take_held(client);
 }
 
 /* A frame for the ring, at once if it can be. */
@@ -238,15 +238,10 @@ static void client_relay(struct broker_client *client, const void *frame, size_t
 		return;
 	if (broker_ring_idle(broker) && !link_send(broker->ring, frame, len))
 		return;
-	client->hand = malloc(len);
-	if (!client->hand) {
-		client_drop(client, strerror(ENOMEM));
-		return;
-	}
-	memcpy(client->hand, frame, len);
-	client->hand_len = len;
+	client_keep(client, &client->hand, &client->hand_len, frame, len);
 	client->hand_done = 0;
-	broker_ring_wait(broker, &client->turn);
+	if (client->hand_len)
+		broker_ring_wait(broker, &client->turn);
 }
 
 void client_hand_empty(struct broker_client *client)
@@ -259,12 +254,33 @@ void client_hand_empty(struct broker_client *client)
 	client_watch(client);
 }
 
+/* Rewrites the frame. */
+static void client_frame(struct broker_client *client, uint8_t *buf, size_t len)
+{
+	struct broker *broker = client->broker;
+	const char *why;
+
+	switch (switch_from_port(broker->sb, &client->port, buf, len, &why)) {
+	case SWITCH_RELAY:
+		client_relay(client, buf, len);
+		break;
+	case SWITCH_LOCAL:
+		/* Its answers are pulled to where the frame is. */
+		memcpy(broker->own, buf, len);
+		client_local(client, broker->own, len);
+		break;
+	case SWITCH_DROP:
+		break;
+	case SWITCH_BAD:
+		client_drop(client, why);
+		break;
+	}
+}
+
 /* One frame. false: there is none, or no more of this client. */
 static bool client_read(struct broker_client *client)
 {
-	struct broker *broker = client->broker;
-	uint8_t *buf = broker->piece;
-	const char *why;
+	uint8_t *buf = client->broker->piece;
 	ssize_t n;
 
 	n = recv(client->fd, buf, KRING_STREAM_FRAME_MAX, MSG_DONTWAIT | MSG_TRUNC);
@@ -278,22 +294,40 @@ static bool client_read(struct broker_client *client)
 		client_drop(client, "it has sent a frame that is too long");
 		return false;
 	}
-	switch (switch_from_port(broker->sb, &client->port, buf, n, &why)) {
-	case SWITCH_RELAY:
-		client_relay(client, buf, n);
-		break;
-	case SWITCH_LOCAL:
-		/* Its answers are pulled to where the frame is. */
-		memcpy(broker->own, buf, n);
-		client_local(client, broker->own, n);
-		break;
-	case SWITCH_DROP:
-		break;
-	case SWITCH_BAD:
-		client_drop(client, why);
-		break;
-	}
-	return !client->doomed && !client->hand_len;
+	if (broker_must_wait(client, buf, n))
+		client_keep(client, &client->early, &client->early_len, buf, n);
+	else
+		client_frame(client, buf, n);
+	return !client->doomed && !client->hand_len && !client->early_len;
+}
+
+static void take_early(struct broker_client *client)
+{
+	uint8_t *early = client->early;
+	size_t len = client->early_len;
+
+	client->early = NULL;
+	client->early_len = 0;
+	if (len && !client->doomed)
+		client_frame(client, early, len);
+	free(early);
+}
+
+void client_guest_hello(struct broker_client *client)
+{
+	struct local *local = client->broker->local;
+
+	client->hello.agent = local->hello.peer_agent;
+	client->hello.services = (const char *const *)local->guest_services;
+	client->hello.generation = local->hello.peer_generation;
+	client->hello.process = local->hello.peer_process;
+	client->hello.resumes = local->hello.peer_resumes;
+	memset(client->pings, 0, sizeof(client->pings));
+	if (!client->held && client->hello.said)
+		kring_hello_say(&client->hello, client->mux);
+	take_held(client);
+	take_early(client);
+	client_watch(client);
 }
 
 static int client_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
@@ -310,7 +344,10 @@ static int client_on_io(sd_event_source *source, int fd, uint32_t revents, void 
 		if (code && code != -EAGAIN)
 			client_drop(client, NULL);
 	}
-	if (revents & ~EPOLLOUT && !client->hand_len) {
+	/* While it is not read, that it has gone is all that can be told. */
+	if (revents & (EPOLLHUP | EPOLLERR) && client->early_len)
+		client_drop(client, NULL);
+	if (revents & ~EPOLLOUT && !client->hand_len && !client->early_len) {
 		for (i = 0; i < BATCH && !client->doomed && client_read(client); i++)
 			;
 		if (broker->ring)
@@ -358,10 +395,16 @@ static void client_on_opened(struct kring_mux *mux, struct kring_stream *stream,
 	kring_unpack_free(open);
 }
 
+static void client_on_resume(struct kring_mux *mux, const void *message, size_t len)
+{
+	broker_client_resume(kring_mux_owner(mux), message, len);
+}
+
 static const struct kring_mux_ops client_mux_ops = {
 	.output = client_on_output,
 	.opened = client_on_opened,
 	.hello = client_on_hello,
+	.resume = client_on_resume,
 };
 
 static struct broker_client *client_new(struct broker *broker, int fd)
@@ -424,9 +467,11 @@ void client_accept(int fd, void *owner)
 	client->uid = cred.uid;
 	kring_hello_init(&client->hello, "kring broker " KRING_TOOL_VERSION);
 	client->hello.streams_max = broker->args->streams_max;
+	client->hello.resumes = true;
+	client->hello.relays = true;
 	TAILQ_INSERT_TAIL(&broker->clients, client, link);
 	broker->client_count++;
-	if (broker->local->hello.said)
+	if (broker->ready)
 		client_guest_hello(client);
 	broker_event(broker, false, "client", "client %u has connected: pid %d, uid %u",
 		     client->serial, client->pid, client->uid);

@@ -42,12 +42,17 @@ struct client_ping {
  * @hello: what both sides have said
  * @held: its Hello, until the guest has said its own, or until it wants something of the broker
  * @held_len: its bytes
+ * @early: frame that waits until the broker is ready; the client is not read meanwhile
+ * @early_len: its bytes, 0: there is none
  * @hand: frame that the ring has no room for, in the ring's numbers
  * @hand_len: its bytes, 0: there is none
  * @hand_done: bytes of its payload that were sent
  * @turn: of @hand
  * @output: @mux has something to pull
  * @doomed: disconnected, and about to be freed
+ * @resumed: it has said which streams it has
+ * @named: how many it has named
+ * @missing: how many of them are not there
  * @pings: that the guest is to answer
  * @ping_serial: number of the last one
  */
@@ -63,14 +68,19 @@ struct broker_client {
 	struct outbox outbox;
 	struct kring_mux *mux;
 	struct kring_hello hello;
-	void *held;
+	uint8_t *held;
 	size_t held_len;
+	uint8_t *early;
+	size_t early_len;
 	uint8_t *hand;
 	size_t hand_len;
 	size_t hand_done;
 	struct turn turn;
 	bool output;
 	bool doomed;
+	bool resumed;
+	uint64_t named;
+	unsigned int missing;
 	struct client_ping pings[CLIENT_PINGS];
 	uint32_t ping_serial;
 };
@@ -94,7 +104,7 @@ void client_send(struct broker_client *client, const void *frame, size_t len, bo
 /* Pull what its multiplexer has. */
 void client_output(struct broker_client *client);
 
-/* The guest is there: answer its Hello. */
+/* The broker is ready: answer its Hello, or say it again, and take up what has waited. */
 void client_guest_hello(struct broker_client *client);
 
 /* The guest has answered a PING of its. */

@@ -3,8 +3,9 @@
  * The broker's side of the ring: frames in, frames out, and a ring that cannot be used.
  *
  * A ring is poisoned by a guest that has lost its way. Until it has mended it, and the region
- * can be attached to again, there is nothing to talk to: streams are reset, and what clients
- * open meanwhile is refused.
+ * can be attached to again, there is nothing to talk to: streams wait, and what clients open
+ * meanwhile is refused. The same goes for a region that was replaced by another one, which is
+ * attached to at once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 /* Frames in each direction before other sources have their turn. */
 #define BATCH		64
 
+#define RETRY_NOW_MS	10
 #define RETRY_MIN_MS	500
 #define RETRY_MAX_MS	30000
 
@@ -76,6 +78,34 @@ static int send_turn(struct broker *broker, struct turn *turn)
 	return done < client->hand_len - FRAME_HEADER ? 0 : -ENOENT;
 }
 
+/* Of the local multiplexer, this is what comes behind all that it has to say of itself. */
+static bool is_of_stream(const uint8_t *frame)
+{
+	switch (frame[0]) {
+	case KRING_STREAM_HELLO:
+	case KRING_STREAM_PING:
+	case KRING_STREAM_PONG:
+	case KRING_STREAM_RESET:
+	case KRING_STREAM_RESTORED:
+	case KRING_STREAM_RESUME:
+		return false;
+	}
+	return true;
+}
+
+/*
+ * What the guest has to be told of streams that go on comes before their clients' frames, whose
+ * turn may have come.
+ */
+static bool pull_first(struct broker *broker)
+{
+	if (!broker->local_first)
+		return false;
+	broker->out_len = kring_mux_pull(broker->local->mux, broker->out, sizeof(broker->out));
+	broker->local_first = broker->out_len && !is_of_stream(broker->out);
+	return broker->out_len;
+}
+
 /* The broker's own frame first: it is small, or it has had its turn. */
 static int send_out(struct broker *broker)
 {
@@ -99,7 +129,7 @@ static int ring_output(struct broker *broker)
 		if (code)
 			return code;
 		broker->out_len = switch_pull(broker->sb, broker->out);
-		if (broker->out_len)
+		if (broker->out_len || pull_first(broker))
 			continue;
 		turn = TAILQ_FIRST(&broker->turns);
 		if (!turn)
@@ -167,33 +197,6 @@ static int ring_input(struct broker *broker)
 	return 1;
 }
 
-/* Nothing that is under way can go on; what clients hold is not for the next guest. */
-static void guest_lost(struct broker *broker, const char *text)
-{
-	struct broker_client *client;
-
-	switch_guest_gone(broker->sb, ECONNRESET, text);
-	TAILQ_FOREACH(client, &broker->clients, link) {
-		broker_ring_forget(broker, &client->turn);
-		client_hand_empty(client);
-	}
-	broker->out_len = 0;
-}
-
-void broker_guest_hello(struct broker *broker, bool replaced)
-{
-	struct kring_hello *hello = &broker->local->hello;
-	struct broker_client *client;
-
-	broker_event(broker, false, "guest", "the guest's agent %s: %s, generation %llu",
-		     replaced ? "was replaced" : "is there", hello->peer_agent,
-		     (unsigned long long)hello->peer_generation);
-	if (replaced)
-		guest_lost(broker, "the guest's agent was replaced");
-	TAILQ_FOREACH(client, &broker->clients, link)
-		client_guest_hello(client);
-}
-
 static void ring_ready(struct link *link, int code, void *owner);
 
 static int ring_attach(struct broker *broker, struct kring_error *err)
@@ -204,26 +207,23 @@ static int ring_attach(struct broker *broker, struct kring_error *err)
 	code = link_region(&broker->ring, args->region, args->doorbell, err);
 	if (code)
 		return code;
-	/* The local multiplexer goes on with what it was made for. */
-	if (broker->ring->frame_max < broker->frame_max) {
-		snprintf(err->text, sizeof(err->text), "%.112s: its frames have become smaller",
-			 args->region);
-		link_close(broker->ring);
-		broker->ring = NULL;
-		return -EMSGSIZE;
-	}
 	broker->frame_max = broker->ring->frame_max;
 	return 0;
 }
 
 int broker_ring_start(struct broker *broker, struct kring_error *err)
 {
+	struct kring_host *host = link_region_host(broker->ring);
+	struct kring_hello *hello = &broker->local->hello;
 	int code;
 
 	code = link_watch(broker->ring, broker->loop, ring_ready, broker);
-	broker->local->hello.generation = kring_host_generation(link_region_host(broker->ring));
+	kring_mux_set_frame_max(broker->local->mux, broker->frame_max);
+	hello->generation = kring_host_generation(host);
+	hello->restored = kring_host_restored(host);
+	hello->has_uuid = kring_host_uuid(host, hello->uuid);
 	if (!code)
-		code = kring_hello_say(&broker->local->hello, broker->local->mux);
+		code = kring_hello_say(hello, broker->local->mux);
 	if (code) {
 		snprintf(err->text, sizeof(err->text), "%.112s: %s", broker->args->region,
 			 strerror(-code));
@@ -261,20 +261,17 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void ring_broken(struct broker *broker, int code)
 {
-	void *error;
-	size_t len;
-
 	broker_event(broker, false, "ring", "%s: %s; trying again", broker->args->region,
 		     link_fault(broker->ring, code));
 	link_close(broker->ring);
 	broker->ring = NULL;
 	switch_set_down(broker->sb, poisoned);
-	guest_lost(broker, poisoned);
+	broker_guest_lost(broker, poisoned);
 	broker->in_len = 0;
-	broker->local->hello.said = false;
-	error = kring_pack_error(EIO, "broker", poisoned, &len);
-	kring_mux_reset_all(broker->local->mux, error, error ? len : 0);
-	free(error);
+	kring_hello_anew(&broker->local->hello, broker->local->mux, poisoned);
+	/* Where it is fenced, there is another region in its place. */
+	if (code == -ESTALE)
+		broker->ring_pause = RETRY_NOW_MS;
 	retry_later(broker);
 }
 

@@ -125,10 +125,13 @@ static void send_result(struct stat_reply *reply)
 	count(&c, "clients_lost", broker->lost_clients);
 	count(&c, "memory", broker->memory);
 	count(&c, "streams", sw.streams);
+	count(&c, "streams_waiting", sw.waiting);
 	count(&c, "streams_opened", sw.opened);
 	count(&c, "streams_refused", sw.refused);
 	count(&c, "streams_closed", sw.closed);
 	count(&c, "streams_reset", sw.reset);
+	count(&c, "streams_resumed", sw.resumed);
+	count(&c, "streams_given_up", sw.given_up);
 	count(&c, "violations", sw.violations);
 	count(&c, "bytes_to_guest", sw.to_guest);
 	count(&c, "bytes_to_host", sw.to_host);

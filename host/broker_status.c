@@ -126,7 +126,8 @@ void broker_stream_event(void *owner, const struct switch_stream *stream,
 			 enum switch_event event, const char *text)
 {
 	static const char *const words[] = {
-		[SWITCH_OPENED] = "opened", [SWITCH_CLOSED] = "closed", [SWITCH_RESET] = "reset",
+		[SWITCH_OPENED] = "opened", [SWITCH_RESUMED] = "taken up",
+		[SWITCH_PARKED] = "parked", [SWITCH_CLOSED] = "closed", [SWITCH_RESET] = "reset",
 	};
 	const struct broker_client *client = stream->port ? stream->port->owner : NULL;
 

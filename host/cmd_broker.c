@@ -13,7 +13,10 @@ static const char help_text[] =
 	"Usage: kring broker --region REGION --socket SOCKET [OPTION...]\n"
 	"\n"
 	"Own the host's end of REGION, and let any number of kring commands use it at once,\n"
-	"through SOCKET (kring exec --socket SOCKET ...). Runs until SIGINT or SIGTERM.\n"
+	"through SOCKET (kring exec --socket SOCKET ...).\n"
+	"\n"
+	"SIGINT ends it, and all streams. SIGTERM ends it and leaves them as they are, as does\n"
+	"whatever kills it: clients and programs of the guest go on with the next broker.\n"
 	"\n"
 	"  -r, --region REGION     made by kring create ($KRING_REGION)\n"
 	"  -d, --doorbell PATH     unix socket of the console port ($KRING_DOORBELL)\n"
@@ -29,6 +32,8 @@ static const char help_text[] =
 	"      --clients-max N     clients at the same time (default 1024)\n"
 	"      --memory-max BYTES  for what clients do not read (default 64M); beyond, the one\n"
 	"                          that has most waiting is disconnected\n"
+	"      --resume-timeout S  seconds that streams wait for their clients to come back,\n"
+	"                          before they are ended (default 60)\n"
 	"  -v, --verbose           a line for each stream, too\n"
 	"  -h, --help              show this\n"
 	"\n"
@@ -40,6 +45,7 @@ enum broker_option {
 	OPTION_STREAMS_MAX,
 	OPTION_CLIENTS_MAX,
 	OPTION_MEMORY_MAX,
+	OPTION_RESUME_TIMEOUT,
 };
 
 static const struct option options[] = {
@@ -51,6 +57,7 @@ static const struct option options[] = {
 	{ "streams-max", required_argument, NULL, OPTION_STREAMS_MAX },
 	{ "clients-max", required_argument, NULL, OPTION_CLIENTS_MAX },
 	{ "memory-max", required_argument, NULL, OPTION_MEMORY_MAX },
+	{ "resume-timeout", required_argument, NULL, OPTION_RESUME_TIMEOUT },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -114,6 +121,10 @@ static int take_option(struct broker_args *args, int opt, char **argv, struct kr
 			return tool_usage(err, "--memory-max %.64s: not a size of 16M or more",
 					  optarg);
 		return TOOL_DONE;
+	case OPTION_RESUME_TIMEOUT:
+		if (!parse_milliseconds(optarg, &args->resume_timeout))
+			return tool_usage(err, "--resume-timeout %.64s: not seconds", optarg);
+		return TOOL_DONE;
 	case 'v':
 		args->verbose = true;
 		return TOOL_DONE;
@@ -145,6 +156,7 @@ int cmd_broker(int argc, char **argv, struct kring_error *err)
 		.streams_max = 4096,
 		.clients_max = 1024,
 		.memory_max = 64 << 20,
+		.resume_timeout = 60000,
 	};
 	int opt, status = TOOL_DONE;
 

@@ -129,7 +129,9 @@ static int cat_fail_host(struct cat *cat, int code, struct kring_error *err)
 {
 	const char *fault = kring_host_fault(cat->host);
 
-	return cat_fail(err, cat->region, code == -EBADMSG && fault ? fault : strerror(-code));
+	if (!fault || (code != -EBADMSG && code != -ESTALE))
+		fault = strerror(-code);
+	return cat_fail(err, cat->region, fault);
 }
 
 static bool cat_wants_more(const struct cat *cat)

@@ -28,7 +28,7 @@ int cmd_events(int argc, char **argv, struct kring_error *err)
 {
 	struct client_args client = CLIENT_ARGS_INIT;
 	struct show_args args = {
-		.client = &client, .name = "events", .service = "broker.events",
+		.client = &client, .name = "events", .service = "broker.events", .again = true,
 	};
 	int opt, code;
 

@@ -38,13 +38,17 @@ static const char help_text[] =
 	"                          as in prlimit(1): nofile=1024:4096, core=unlimited ...\n"
 	"      --timeout S         send SIGTERM after S seconds\n"
 	"      --kill-after S      and SIGKILL S seconds later (default 5)\n"
+	"      --on-fork POLICY    what becomes of PROGRAM in a VM that is forked from this one,\n"
+	"                          where nobody is at its other end: keep (it waits for kring, as\n"
+	"                          after any restore), detach (as with -d) or kill (default keep;\n"
+	"                          with -d: detach)\n"
 	CLIENT_HELP
 	"  -h, --help              show this\n"
 	"\n"
 	"INT, TERM, HUP, QUIT, USR1 and USR2 are passed on to PROGRAM and what it has started.\n"
 	"With -i -t all keys go to it, and a signal ends kring. Three times INT in a second ends\n"
-	"kring as well. When kring ends, or is killed, PROGRAM gets SIGHUP, and SIGKILL soon\n"
-	"after; but not with -d.\n"
+	"kring as well; so does ctrl-c with -i -t while the connection is lost. When kring ends,\n"
+	"or is killed, PROGRAM gets SIGHUP, and SIGKILL soon after; but not with -d.\n"
 	"\n"
 	CONSOLE_STATUS_HELP;
 
@@ -58,6 +62,7 @@ enum {
 	OPTION_ULIMIT,
 	OPTION_TIMEOUT,
 	OPTION_KILL_AFTER,
+	OPTION_ON_FORK,
 };
 
 static const struct option options[] = {
@@ -76,6 +81,7 @@ static const struct option options[] = {
 	{ "ulimit", required_argument, NULL, OPTION_ULIMIT },
 	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "kill-after", required_argument, NULL, OPTION_KILL_AFTER },
+	{ "on-fork", required_argument, NULL, OPTION_ON_FORK },
 	CLIENT_OPTIONS,
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -91,6 +97,7 @@ static const struct option options[] = {
  * @umask: for @request
  * @size: for @request
  * @tty: -t
+ * @on_fork: --on-fork was given
  * @help: --help
  */
 struct exec {
@@ -100,6 +107,7 @@ struct exec {
 	Kring__Number umask;
 	Kring__Winsize size;
 	bool tty;
+	bool on_fork;
 	bool help;
 };
 
@@ -212,6 +220,25 @@ static int set_seconds(uint64_t *nanoseconds, const char *option, const char *te
 	return TOOL_DONE;
 }
 
+static int set_on_fork(struct exec *exec, const char *text, struct kring_error *err)
+{
+	static const char *const policies[] = {
+		[KRING__FORK_POLICY__KEEP] = "keep",
+		[KRING__FORK_POLICY__DETACH] = "detach",
+		[KRING__FORK_POLICY__KILL] = "kill",
+	};
+	unsigned int i;
+
+	exec->on_fork = true;
+	for (i = 0; i < sizeof(policies) / sizeof(*policies); i++) {
+		if (!strcmp(text, policies[i])) {
+			exec->console.on_fork = i;
+			return TOOL_DONE;
+		}
+	}
+	return tool_usage(err, "--on-fork %.64s: not keep, detach or kill", text);
+}
+
 static int take_option(struct exec *exec, int opt, char **argv, struct kring_error *err)
 {
 	Kring__Exec *request = &exec->request;
@@ -228,6 +255,8 @@ static int take_option(struct exec *exec, int opt, char **argv, struct kring_err
 	case 'd':
 		exec->console.detach = true;
 		request->detach = true;
+		if (!exec->on_fork)
+			exec->console.on_fork = KRING__FORK_POLICY__DETACH;
 		return TOOL_DONE;
 	case OPTION_NAME:
 		request->name = optarg;
@@ -262,6 +291,8 @@ static int take_option(struct exec *exec, int opt, char **argv, struct kring_err
 		return set_seconds(&request->timeout, "--timeout", optarg, err);
 	case OPTION_KILL_AFTER:
 		return set_seconds(&request->kill_after, "--kill-after", optarg, err);
+	case OPTION_ON_FORK:
+		return set_on_fork(exec, optarg, err);
 	case 'h':
 		exec->help = true;
 		return TOOL_DONE;

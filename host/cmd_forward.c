@@ -9,17 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "client.h"
-#include "dial.h"
-#include "forward_spec.h"
-#include "listener.h"
-#include "printable.h"
+#include "forward.h"
 
 static const char help_text[] =
 	"Usage: kring forward [OPTION...] {[-R] LISTEN:CONNECT}...\n"
+	"       kring forward [OPTION...] {--service NAME=ADDRESS | --vsock-uds PATH}...\n"
 	"\n"
 	"Listen on the host, and connect whoever comes to something in the guest; behind -R,\n"
 	"listen in the guest, and connect to something of the host's. Runs until SIGINT or\n"
@@ -36,175 +31,45 @@ static const char help_text[] =
 	"\n"
 	"  -R, --reverse LISTEN:CONNECT\n"
 	"                          listen in the guest\n"
+	"      --service NAME=ADDRESS\n"
+	"                          connect programs of the guest that ask for NAME, at\n"
+	"                          /run/kring/host.sock, to ADDRESS: unix:PATH or tcp:HOST:PORT\n"
+	"      --vsock-uds PATH    listen on the unix socket PATH for programs that say\n"
+	"                          \"CONNECT PORT\", and connect them to the guest's vsock PORT;\n"
+	"                          and programs of the guest that ask for vsock:PORT, to PATH_PORT\n"
 	CLIENT_HELP
 	"  -h, --help              show this\n";
 
+enum {
+	OPTION_SERVICE = 1,
+	OPTION_VSOCK_UDS,
+};
+
 static const struct option options[] = {
 	{ "reverse", required_argument, NULL, 'R' },
+	{ "service", required_argument, NULL, OPTION_SERVICE },
+	{ "vsock-uds", required_argument, NULL, OPTION_VSOCK_UDS },
 	CLIENT_OPTIONS,
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
 
-struct forwarder;
-
-/**
- * struct forward - one of the command line's
- * @forwarder: whose
- * @reverse: it listens in the guest
- * @spec: what it is
- * @listener: on the host
- * @target: of the host's, where it is reverse
- * @stream: that listens in the guest
- */
-struct forward {
-	struct forwarder *forwarder;
-	bool reverse;
-	struct forward_spec spec;
-	struct listener *listener;
-	struct target target;
-	struct kring_stream *stream;
-};
-
-/**
- * struct forwarder - all of them
- * @client: connection
- * @err: why it ends
- * @failed: it ends for a failure
- * @list: forwards
- * @count: how many
- * @dials: connections
- */
-struct forwarder {
-	struct client *client;
-	struct kring_error *err;
-	bool failed;
-	struct forward *list;
-	unsigned int count;
-	struct dials dials;
-};
-
-static void forward_fail(struct forward *forward)
+void forwarder_fail(struct forwarder *forwarder)
 {
-	forward->forwarder->failed = true;
-	client_stop(forward->forwarder->client);
+	forwarder->failed = true;
+	client_stop(forwarder->client);
 }
 
-/*
- * From the host to the guest
- */
-
-static void forward_on_accepted(int fd, void *owner)
-{
-	struct forward *forward = owner;
-	const struct forward_end *to = &forward->spec.connect;
-	struct forwarder *forwarder = forward->forwarder;
-	Kring__Connect connect = KRING__CONNECT__INIT;
-	struct kring_stream *stream;
-	char text[300];
-
-	forward_end_text(to, text, sizeof(text));
-	switch (to->kind) {
-	case FORWARD_TCP:
-		connect.where_case = KRING__CONNECT__WHERE_TCP;
-		connect.tcp = text;
-		break;
-	case FORWARD_UNIX:
-		connect.where_case = KRING__CONNECT__WHERE_PATH;
-		connect.path.data = (uint8_t *)to->path;
-		connect.path.len = strlen(to->path);
-		break;
-	case FORWARD_VSOCK:
-		connect.where_case = KRING__CONNECT__WHERE_VSOCK;
-		connect.vsock = strtoul(to->port, NULL, 10);
-		break;
-	}
-	stream = kring_open(client_mux(forwarder->client), "connect", &connect.base, 1 << 0, NULL,
-			    NULL);
-	if (!stream) {
-		tool_notice("forward: %s", strerror(errno));
-		close(fd);
-		return;
-	}
-	/* What it sends at once follows the OPEN at once. */
-	if (relay_start(&forwarder->dials.relays, client_loop(forwarder->client), stream, fd)) {
-		kring_reset(stream, ENOMEM, "connect", "the host has no memory");
-		close(fd);
-	}
-}
-
-static int forward_listen(struct forward *forward, struct kring_error *err)
-{
-	const struct forward_end *at = &forward->spec.listen;
-	sd_event *loop = client_loop(forward->forwarder->client);
-	char text[300];
-	int code;
-
-	if (at->kind == FORWARD_UNIX)
-		code = listener_unix(&forward->listener, loop, SOCK_STREAM, at->path,
-				     forward_on_accepted, forward, err);
-	else
-		code = listener_tcp(&forward->listener, loop, at->host, at->port,
-				    forward_on_accepted, forward, err);
-	if (code)
-		return code;
-	tool_notice("forward: listening on %.200s, to the guest's %.200s",
-		    listener_address(forward->listener),
-		    forward_end_text(&forward->spec.connect, text, sizeof(text)));
-	return 0;
-}
-
-/*
- * From the guest to the host
- */
-
-static void reverse_on_accepted(struct kring_stream *stream, const void *reply, size_t len)
-{
-	Kring__Listening *listening = kring_unpack_accept(&kring__listening__descriptor, reply,
-							  len);
-	struct forward *forward = kring_stream_owner(stream);
-	char address[128], text[300];
-
-	printable(address, sizeof(address), listening ? listening->address : "?",
-		  listening ? strlen(listening->address) : 1);
-	kring_unpack_free(listening);
-	tool_notice("forward: listening on the guest's %.128s, to %.200s", address,
-		    forward_end_text(&forward->spec.connect, text, sizeof(text)));
-}
-
-static void reverse_on_closed(struct kring_stream *stream, const void *result, size_t len)
-{
-	struct forward *forward = kring_stream_owner(stream);
-
-	(void)result;
-	(void)len;
-	forward->stream = NULL;
-	kring_close(stream, NULL);
-	snprintf(forward->forwarder->err->text, sizeof(forward->forwarder->err->text),
-		 "forward %.128s: the guest does not listen any more", forward->spec.text);
-	forward_fail(forward);
-}
-
-static void reverse_on_reset(struct kring_stream *stream, const void *error, size_t len)
-{
-	struct forward *forward = kring_stream_owner(stream);
-
-	forward->stream = NULL;
-	client_error(forward->forwarder->err, error, len);
-	forward_fail(forward);
-}
-
-static const struct kring_stream_ops reverse_ops = {
-	.accepted = reverse_on_accepted,
-	.closed = reverse_on_closed,
-	.reset = reverse_on_reset,
-};
-
-static void forwarder_on_opened(void *owner, struct kring_stream *stream, uint32_t parent)
+static void forwarder_on_opened(void *owner, struct kring_stream *stream, uint32_t parent,
+				const Kring__Open *open)
 {
 	struct forwarder *forwarder = owner;
 	struct forward *forward;
 
+	if (forwarder->serving && kring_stream_number(forwarder->serving) == parent) {
+		forward_serve_opened(forwarder, stream, open);
+		return;
+	}
 	for (forward = forwarder->list; forward < forwarder->list + forwarder->count; forward++) {
 		if (forward->stream && kring_stream_number(forward->stream) == parent) {
 			dial(&forwarder->dials, stream, &forward->target);
@@ -213,51 +78,6 @@ static void forwarder_on_opened(void *owner, struct kring_stream *stream, uint32
 	}
 	kring_reset(stream, ENOENT, "open", "nobody listens here");
 }
-
-static int reverse_target(struct forward *forward, struct kring_error *err)
-{
-	const struct forward_end *to = &forward->spec.connect;
-
-	if (to->kind == FORWARD_VSOCK) {
-		snprintf(err->text, sizeof(err->text), "forward: vsock:%.16s is the guest's only",
-			 to->port);
-		return -EINVAL;
-	}
-	if (to->kind == FORWARD_UNIX)
-		return target_unix(&forward->target, to->path, err);
-	return target_tcp(&forward->target, to->host, to->port, err);
-}
-
-static int reverse_listen(struct forward *forward, struct kring_error *err)
-{
-	const struct forward_end *at = &forward->spec.listen;
-	Kring__Listen listen = KRING__LISTEN__INIT;
-	char text[300];
-	int code;
-
-	code = reverse_target(forward, err);
-	if (code)
-		return code;
-	if (at->kind == FORWARD_UNIX) {
-		listen.where_case = KRING__LISTEN__WHERE_PATH;
-		listen.path.data = (uint8_t *)at->path;
-		listen.path.len = strlen(at->path);
-	} else {
-		listen.where_case = KRING__LISTEN__WHERE_TCP;
-		listen.tcp = (char *)forward_end_text(at, text, sizeof(text));
-	}
-	forward->stream = kring_open(client_mux(forward->forwarder->client), "listen",
-				     &listen.base, 0, &reverse_ops, forward);
-	if (!forward->stream) {
-		code = -errno;
-		snprintf(err->text, sizeof(err->text), "forward: %s", strerror(errno));
-	}
-	return code;
-}
-
-/*
- * All of them
- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
@@ -307,10 +127,10 @@ static int start_all(struct forwarder *forwarder, struct kring_error *err)
 	for (forward = forwarder->list; !code && forward < forwarder->list + forwarder->count;
 	     forward++) {
 		forward->forwarder = forwarder;
-		code = forward->reverse ? reverse_listen(forward, err) :
+		code = forward->reverse ? forward_reverse(forward, err) :
 					  forward_listen(forward, err);
 	}
-	return code;
+	return code ? code : forward_serve(forwarder, err);
 }
 
 static void stop_all(struct forwarder *forwarder)
@@ -323,6 +143,7 @@ static void stop_all(struct forwarder *forwarder)
 			kring_reset(forward->stream, ECANCELED, "listen", "not wanted any more");
 		target_clear(&forward->target);
 	}
+	forward_serve_end(forwarder);
 	dials_end(&forwarder->dials, ECANCELED, "kring forward has ended");
 }
 
@@ -362,6 +183,38 @@ static int add_forward(struct forwarder *forwarder, const char *text, bool rever
 	return TOOL_DONE;
 }
 
+static int add_service(struct forwarder *forwarder, const char *text, struct kring_error *err)
+{
+	struct local_service *more = realloc(forwarder->services,
+					     (forwarder->service_count + 1) * sizeof(*more));
+
+	if (!more)
+		return tool_usage(err, "forward: no memory");
+	forwarder->services = more;
+	if (local_service_parse(&more[forwarder->service_count], text, err))
+		return TOOL_USAGE;
+	forwarder->service_count++;
+	return TOOL_DONE;
+}
+
+static int take_option(struct forwarder *forwarder, int opt, char **argv,
+		       struct kring_error *err)
+{
+	switch (opt) {
+	case 'R':
+		return add_forward(forwarder, optarg, true, err);
+	case OPTION_SERVICE:
+		return add_service(forwarder, optarg, err);
+	case OPTION_VSOCK_UDS:
+		/* The sockets of ports are files beside it. */
+		if (*optarg == '@')
+			return tool_usage(err, "--vsock-uds %.64s: it must be a path", optarg);
+		forwarder->vsock_path = optarg;
+		return TOOL_DONE;
+	}
+	return tool_bad_option(opt, argv, err);
+}
+
 static int take_options(struct forwarder *forwarder, struct client_args *client, int argc,
 			char **argv, struct kring_error *err)
 {
@@ -375,9 +228,7 @@ static int take_options(struct forwarder *forwarder, struct client_args *client,
 			continue;
 		if (opt == 'h')
 			return -1;
-		if (opt != 'R')
-			return tool_bad_option(opt, argv, err);
-		code = add_forward(forwarder, optarg, true, err);
+		code = take_option(forwarder, opt, argv, err);
 		if (code)
 			return code;
 	}
@@ -386,7 +237,7 @@ static int take_options(struct forwarder *forwarder, struct client_args *client,
 		if (code)
 			return code;
 	}
-	if (!forwarder->count)
+	if (!forwarder->count && !forwarder->service_count && !forwarder->vsock_path)
 		return tool_usage(err, "forward: what is to be forwarded?");
 	return TOOL_DONE;
 }
@@ -408,5 +259,8 @@ int cmd_forward(int argc, char **argv, struct kring_error *err)
 	for (i = 0; i < forwarder.count; i++)
 		forward_spec_clear(&forwarder.list[i].spec);
 	free(forwarder.list);
+	for (i = 0; i < forwarder.service_count; i++)
+		local_service_clear(&forwarder.services[i]);
+	free(forwarder.services);
 	return status;
 }

@@ -88,7 +88,9 @@ static void ping_ask(struct ping *ping)
 {
 	ping->sent++;
 	ping->asked[ping->sent % ASKED_MAX] = ping_now();
-	kring_mux_ping(client_mux(ping->client), ping->sent);
+	/* Without a connection it is as one that was lost on the way. */
+	if (client_connected(ping->client))
+		kring_mux_ping(client_mux(ping->client), ping->sent);
 }
 
 static void ping_wait(struct ping *ping, uint64_t usec)

@@ -47,6 +47,9 @@ static const struct option options[] = {
  * @json: as JSON
  * @view: what has come
  * @before: what came the last time
+ * @connection: that the last look was over
+ * @again: it was lost with the connection
+ * @anew: the connection is another one than the last time
  * @code: how the last look has ended
  */
 struct top {
@@ -57,6 +60,9 @@ struct top {
 	bool json;
 	struct top_view view;
 	struct top_view before;
+	unsigned int connection;
+	bool again;
+	bool anew;
 	int code;
 };
 
@@ -87,12 +93,16 @@ static void top_on_closed(struct kring_stream *stream, const void *result, size_
 static void top_on_reset(struct kring_stream *stream, const void *error, size_t len)
 {
 	struct top *top = kring_stream_owner(stream);
+	unsigned int connection = client_connection(top->client);
 
+	client_stop(top->client);
+	top->again = connection && connection != top->connection;
+	if (top->again)
+		return;
 	top->code = client_error(top->err, error, len);
 	if (top->code == -ENOENT)
 		snprintf(top->err->text, sizeof(top->err->text),
 			 "there is no broker here, which this would tell of");
-	client_stop(top->client);
 }
 
 static const struct kring_stream_ops top_ops = {
@@ -109,15 +119,15 @@ static uint64_t monotonic(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-static int top_look(struct top *top)
+/* Once; @again: the connection was lost meanwhile, and it may be tried again. */
+static int top_ask(struct top *top)
 {
 	struct kring_stream *stream;
 	int code;
 
-	top_clear(&top->before);
-	top->before = top->view;
-	memset(&top->view, 0, sizeof(top->view));
 	top->code = 0;
+	top->again = false;
+	top->connection = client_connection(top->client);
 	stream = kring_open(client_mux(top->client), "broker.stat", NULL, 0, &top_ops, top);
 	if (!stream) {
 		snprintf(top->err->text, sizeof(top->err->text), "%s", strerror(errno));
@@ -126,6 +136,25 @@ static int top_look(struct top *top)
 	code = client_run(top->client, top->err);
 	top->view.time = monotonic();
 	return code ? code : top->code;
+}
+
+static int top_look(struct top *top)
+{
+	unsigned int connection = top->connection;
+	int code;
+
+	top_clear(&top->before);
+	top->before = top->view;
+	memset(&top->view, 0, sizeof(top->view));
+	do {
+		top_clear(&top->view);
+		code = top_ask(top);
+	} while (!code && top->again);
+	/* What another broker counts has begun at 0. */
+	top->anew = connection && connection != top->connection;
+	if (top->anew)
+		top_clear(&top->before);
+	return code;
 }
 
 static int top_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -167,8 +196,11 @@ static int top_show(struct top *top)
 		if (!screen && !top->once)
 			putchar('\n');
 	}
-	if (!fflush(stdout))
+	if (!fflush(stdout)) {
+		if (top->anew)
+			tool_notice("top: the connection was lost, and is there again");
 		return 0;
+	}
 	if (errno != EPIPE)
 		snprintf(top->err->text, sizeof(top->err->text), "stdout: %s", strerror(errno));
 	return -errno;
@@ -189,7 +221,7 @@ static int top_run(struct top *top, const struct client_args *args)
 			code = top_sleep(top);
 		if (!code)
 			code = top_look(top);
-		if (!code && top->once) {
+		if (!code && top->once && top->before.info) {
 			code = top_show(top);
 			break;
 		}

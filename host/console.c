@@ -18,6 +18,9 @@
 #include "output.h"
 #include "terminal.h"
 
+/* ctrl-c */
+#define INTERRUPT_KEY	3
+
 /**
  * struct console - a session's
  * @args: what is wanted
@@ -143,10 +146,23 @@ static void console_on_signal(void *owner, int number)
 	console_send_waiting(console);
 }
 
+/* All that is typed goes to the guest, when it can: until then there is a way out. */
+static void console_on_typed(void *owner, const char *bytes, size_t len)
+{
+	struct console *console = owner;
+	size_t i;
+
+	for (i = 0; i < len && console->stream && !client_connected(console->client); i++)
+		if (bytes[i] == INTERRUPT_KEY)
+			console_signals_interrupt(&console->signals,
+						  client_loop(console->client));
+}
+
 static void console_on_give_up(void *owner)
 {
 	struct console *console = owner;
 
+	terminal_restore();
 	tool_notice("three times in a second: giving up, and hanging up the program");
 	console_abandon(console, TOOL_STATUS(CONSOLE_SIGNALLED + SIGINT),
 			"kring was ended by a signal");
@@ -315,10 +331,17 @@ static void console_on_broken(struct output *output, int code)
 static int console_open(struct console *console)
 {
 	sd_event *loop = client_loop(console->client);
+	struct kring_open_args args = {
+		.service = console->args->service,
+		.request = console->args->request,
+		.on_fork = console->args->on_fork,
+		.channels = 1 << 0 | 1 << 1,
+		.ops = &console_ops,
+		.owner = console,
+	};
 	int code;
 
-	console->stream = kring_open(client_mux(console->client), console->args->service,
-				     console->args->request, 0x3, &console_ops, console);
+	console->stream = kring_open_with(client_mux(console->client), &args);
 	if (!console->stream)
 		return -errno;
 	code = output_start(&console->output, loop, STDOUT_FILENO, console->stream, 0);
@@ -351,6 +374,7 @@ int console_run(const struct client_args *client_args, const struct console_args
 	int code;
 
 	console.input.detach = console_detach;
+	console.input.typed = console_on_typed;
 	console.input.owner = &console;
 	console.output.broken = console_on_broken;
 	console.output.owner = &console;

@@ -30,6 +30,7 @@
  * @service: "exec" or "attach"
  * @request: its message
  * @with_stdin: pass stdin on
+ * @on_fork: what becomes of it in a forked child of the VM
  * @detach: leave as soon as the session has started, and print its number
  * @keys: detach keys
  */
@@ -37,6 +38,7 @@ struct console_args {
 	const char *service;
 	const ProtobufCMessage *request;
 	bool with_stdin;
+	Kring__ForkPolicy on_fork;
 	bool detach;
 	struct detach_keys keys;
 };

@@ -39,6 +39,15 @@ static bool gives_up(struct console_signals *signals, uint64_t now)
 	return third;
 }
 
+void console_signals_interrupt(struct console_signals *signals, sd_event *loop)
+{
+	uint64_t now = 0;
+
+	sd_event_now(loop, CLOCK_MONOTONIC, &now);
+	if (gives_up(signals, now))
+		signals->give_up(signals->owner);
+}
+
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct console_signals *signals = userdata;

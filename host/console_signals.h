@@ -35,6 +35,10 @@ struct console_signals {
 int console_signals_open(struct console_signals *signals, sd_event *loop,
 			 void (*caught)(void *owner, int number), void (*give_up)(void *owner),
 			 void *owner);
+
+/* SIGINT was typed, where nobody makes a signal of it: it counts for @give_up. */
+void console_signals_interrupt(struct console_signals *signals, sd_event *loop);
+
 void console_signals_close(struct console_signals *signals);
 
 #endif /* KRING_CONSOLE_SIGNALS_H */

@@ -73,6 +73,9 @@ static ssize_t input_read_keys(struct input *input)
 	n = stdio_fd_read(&input->from, typed, room < sizeof(typed) ? room : sizeof(typed));
 	if (n <= 0)
 		return n;
+	input->typed(input->owner, typed, n);
+	if (!input->stream)
+		return n;
 	input->rest_len = detach_keys_filter(input->keys, typed, n, input->rest, &found);
 	input_send_rest(input);
 	if (found)

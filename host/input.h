@@ -24,7 +24,8 @@
  * @turn: source that reads on, where it cannot be
  * @keys: looked for, where stdin is a terminal; NULL: not
  * @detach: called when they were typed
- * @owner: for @detach
+ * @typed: called with all that was typed, where there are @keys
+ * @owner: for both
  * @rest: what was typed and could not be sent yet
  * @rest_len: its bytes
  */
@@ -35,12 +36,13 @@ struct input {
 	sd_event_source *turn;
 	struct detach_keys *keys;
 	void (*detach)(void *owner);
+	void (*typed)(void *owner, const char *bytes, size_t len);
 	void *owner;
 	char rest[TYPED_CHUNK + DETACH_KEYS_MAX];
 	size_t rest_len;
 };
 
-/* 0 or a negative errno. @keys, @detach and @owner are to be set before. */
+/* 0 or a negative errno. @keys, @detach, @typed and @owner are to be set before. */
 int input_start(struct input *input, sd_event *loop, struct kring_stream *stream);
 
 /* There is room on the channel again. */

@@ -88,7 +88,7 @@ struct kring_host *link_region_host(struct link *link);
  * link_connect() - connect to a broker's socket, or to that of kringd --listen
  * @link: the new one
  * @path: socket
- * @timeout: milliseconds that it may take, where the other side does not accept
+ * @timeout: milliseconds that it may take, where the other side does not accept; 0: none
  * @err: filled on failure
  */
 int link_connect(struct link **link, const char *path, uint64_t timeout,

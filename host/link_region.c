@@ -87,9 +87,9 @@ static int region_dispatch(struct link *link)
 
 static const char *region_fault(struct link *link, int code)
 {
-	const char *fault = code == -EBADMSG ? kring_host_fault(to_region(link)->host) : NULL;
+	const char *fault = kring_host_fault(to_region(link)->host);
 
-	return fault ? fault : strerror(-code);
+	return fault && (code == -EBADMSG || code == -ESTALE) ? fault : strerror(-code);
 }
 
 static void region_close(struct link *link)

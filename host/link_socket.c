@@ -114,7 +114,7 @@ int link_connect(struct link **link, const char *path, uint64_t timeout,
 		return socket_failed(err, path, ENAMETOOLONG);
 	strcpy(addr.sun_path, path);
 
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (timeout ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0)
 		return socket_failed(err, path, errno);
 	/* While the queue of a listener is full, connecting waits as sending does. */

@@ -82,6 +82,8 @@ static void local_on_opened(struct kring_mux *mux, struct kring_stream *stream, 
 	Kring__Open *open;
 
 	open = kring_unpack(&kring__open__descriptor, request, len);
+	if (open && open->token.len == KRING_TOKEN_LEN)
+		kring_stream_set_token(stream, open->token.data);
 	if (open && !parent && !strcmp(open->service, "service"))
 		service = kring_unpack(&kring__service__descriptor, open->request.data,
 				       open->request.len);
@@ -130,8 +132,12 @@ static void keep_services(struct local *local, const void *message, size_t len)
 static void local_on_hello(struct kring_mux *mux, const void *message, size_t len)
 {
 	struct local *local = kring_mux_owner(mux);
-	bool before = local->hello.said;
+	uint64_t process = local->hello.peer_process;
+	enum guest_came came = GUEST_REPLACED;
 	int code;
+
+	if (!local->hello.peer_instance)
+		came = GUEST_FIRST;
 
 	code = kring_hello_received(&local->hello, mux, message, len);
 	if (code < 0) {
@@ -142,8 +148,10 @@ static void local_on_hello(struct kring_mux *mux, const void *message, size_t le
 	}
 	if (code != 1)
 		return;
+	if (came == GUEST_REPLACED && process && process == local->hello.peer_process)
+		came = GUEST_AGAIN;
 	keep_services(local, message, len);
-	broker_guest_hello(local->broker, before);
+	broker_guest_hello(local->broker, came);
 }
 
 static void local_on_pong(struct kring_mux *mux, uint64_t cookie)
@@ -157,6 +165,28 @@ static void local_on_pong(struct kring_mux *mux, uint64_t cookie)
 			return;
 		}
 	}
+}
+
+static void local_on_resume(struct kring_mux *mux, const void *message, size_t len)
+{
+	struct local *local = kring_mux_owner(mux);
+
+	broker_guest_resume(local->broker, message, len);
+}
+
+static void local_on_restored(struct kring_mux *mux, uint64_t generation, const void *message,
+			      size_t len)
+{
+	struct local *local = kring_mux_owner(mux);
+
+	(void)generation;
+	(void)message;
+	(void)len;
+	if (!local->hello.restoring)
+		return;
+	kring_restored_answered(&local->hello, mux);
+	broker_event(local->broker, false, "guest", "the guest has dealt with its restore");
+	broker_check_ready(local->broker);
 }
 
 static void local_on_output(struct kring_mux *mux)
@@ -178,6 +208,8 @@ static const struct kring_mux_ops local_mux_ops = {
 	.opened = local_on_opened,
 	.hello = local_on_hello,
 	.pong = local_on_pong,
+	.restored = local_on_restored,
+	.resume = local_on_resume,
 	.strange = local_on_strange,
 };
 
@@ -189,6 +221,9 @@ int local_new(struct local **made, struct broker *broker, struct kring_error *er
 		.streams_max = broker->args->streams_max,
 		.memory_max = broker->args->memory_max,
 		.ops = &local_mux_ops,
+	};
+	struct vsock_uds_args vsock = {
+		.path = broker->args->vsock_uds, .ready = &broker->ready,
 	};
 	struct local *local = calloc(1, sizeof(*local));
 	int code = 0;
@@ -206,9 +241,12 @@ int local_new(struct local **made, struct broker *broker, struct kring_error *er
 	local->dials.loop = broker->loop;
 	kring_hello_init(&local->hello, "kring broker " KRING_TOOL_VERSION);
 	local->hello.streams_max = broker->args->streams_max;
-	if (broker->args->vsock_uds)
-		code = vsock_uds_new(&local->vsock, local, broker->loop,
-				     broker->args->vsock_uds, err);
+	local->hello.resumes = true;
+	local->hello.relays = true;
+	vsock.mux = local->mux;
+	vsock.dials = &local->dials;
+	if (vsock.path)
+		code = vsock_uds_new(&local->vsock, &vsock, err);
 	if (code) {
 		local_free(local);
 		return code;

@@ -94,6 +94,7 @@ static void output_write(struct output *output, bool once)
 			output->broken(output, n);
 			return;
 		}
+		output->midline = ((const char *)from)[n - 1] != '\n';
 		kring_stream_consume(output->stream, output->channel, n);
 		if (once)
 			break;
@@ -136,6 +137,17 @@ void output_readable(struct output *output)
 		output_enable(output, true);
 	else
 		output_write(output, false);
+}
+
+void output_again(struct output *output, struct kring_stream *stream)
+{
+	output->stream = stream;
+	output->escaped_len = 0;
+	output->escaped_from = 0;
+	/* The rest of a line that was cut off is not to come. */
+	if (output->midline)
+		stdio_fd_write(&output->to, "\n", 1);
+	output->midline = false;
 }
 
 void output_stop(struct output *output)

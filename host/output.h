@@ -22,6 +22,7 @@
  * @broken: called when @to fails; @code is a negative errno, -EPIPE: nobody reads
  * @owner: for @broken
  * @fd: STDOUT_FILENO or STDERR_FILENO
+ * @midline: what was written last is no end of a line
  * @escaped: bytes that are escaped and not written
  * @escaped_at: the next one of them
  * @escaped_len: the end of them
@@ -36,6 +37,7 @@ struct output {
 	void (*broken)(struct output *output, int code);
 	void *owner;
 	int fd;
+	bool midline;
 	char escaped[1024];
 	size_t escaped_at;
 	size_t escaped_len;
@@ -48,6 +50,9 @@ int output_start(struct output *output, sd_event *loop, int fd, struct kring_str
 
 /* There is something on the channel. */
 void output_readable(struct output *output);
+
+/* Go on with another stream, behind output_stop(). */
+void output_again(struct output *output, struct kring_stream *stream);
 
 /* The stream is over. */
 void output_stop(struct output *output);

@@ -17,6 +17,7 @@
  * @client: connection
  * @err: for the refusal
  * @stream: it, NULL: it is over
+ * @connection: that it was opened over
  * @output: stdout
  * @code: how it has ended
  */
@@ -25,6 +26,7 @@ struct show {
 	struct client *client;
 	struct kring_error *err;
 	struct kring_stream *stream;
+	unsigned int connection;
 	struct output output;
 	int code;
 };
@@ -53,10 +55,29 @@ static void show_on_closed(struct kring_stream *stream, const void *result, size
 	show_end(kring_stream_owner(stream), 0);
 }
 
+static int show_open(struct show *show);
+
+/* It has ended with the connection, and there is another one. */
+static bool show_goes_on(const struct show *show)
+{
+	unsigned int connection = client_connection(show->client);
+
+	return show->args->again && connection && connection != show->connection;
+}
+
 static void show_on_reset(struct kring_stream *stream, const void *error, size_t len)
 {
 	struct show *show = kring_stream_owner(stream);
 
+	if (show_goes_on(show)) {
+		output_stop(&show->output);
+		if (!show_open(show)) {
+			output_again(&show->output, show->stream);
+			tool_notice("%s: the connection was lost: what happened meanwhile is not shown",
+				    show->args->name);
+			return;
+		}
+	}
 	show_end(show, client_error(show->err, error, len));
 }
 
@@ -65,6 +86,16 @@ static const struct kring_stream_ops show_ops = {
 	.closed = show_on_closed,
 	.reset = show_on_reset,
 };
+
+static int show_open(struct show *show)
+{
+	const struct show_args *args = show->args;
+
+	show->connection = client_connection(show->client);
+	show->stream = kring_open(client_mux(show->client), args->service, args->request, 1 << 0,
+				  &show_ops, show);
+	return show->stream ? 0 : -errno;
+}
 
 static void show_on_broken(struct output *output, int code)
 {
@@ -88,10 +119,10 @@ int show_text(const struct show_args *args, struct kring_error *err)
 	show.output.escape = true;
 	show.output.broken = show_on_broken;
 	show.output.owner = &show;
-	show.stream = kring_open(client_mux(show.client), args->service, args->request, 1 << 0,
-				 &show_ops, &show);
-	code = show.stream ? output_start(&show.output, client_loop(show.client), STDOUT_FILENO,
-					  show.stream, 0) : -errno;
+	code = show_open(&show);
+	if (!code)
+		code = output_start(&show.output, client_loop(show.client), STDOUT_FILENO,
+				    show.stream, 0);
 	if (code) {
 		snprintf(err->text, sizeof(err->text), "%s: %s", args->name, strerror(-code));
 	} else {

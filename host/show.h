@@ -13,12 +13,14 @@
  * @name: of the sub-command, for errors
  * @service: whose channel 0 is the text
  * @request: message, may be NULL
+ * @again: the service is the broker's: open it again when the connection was lost
  */
 struct show_args {
 	const struct client_args *client;
 	const char *name;
 	const char *service;
 	const ProtobufCMessage *request;
+	bool again;
 };
 
 /**

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * The broker's switch: the table of streams, how they begin and end, and frames of clients.
- * Those of the guest are in switch_ring.c.
+ * Those of the guest are in switch_ring.c, and what goes on over another connection is in
+ * switch_resume.c.
  *
  * Each stream is in two hash tables, as its frames come with the number of either side. A
  * stream whose client has gone, or that broke the rules, stays in that of the ring until the
- * guest has been told: what still comes for it is dropped, and it counts against the limit.
+ * guest has been told: what still comes for it is dropped, and it counts against the limit. So
+ * does one that waits for its client.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 /* Refused OPENs of one client that are being swallowed. */
 #define REFUSED_MAX	64
 
-static struct switch_chain *ring_chain(struct switchboard *sb, uint32_t ring)
+struct switch_chain *switch_ring_chain(struct switchboard *sb, uint32_t ring)
 {
 	return &sb->by_ring[ring >> 1 & (SWITCH_CHAINS - 1)];
 }
@@ -32,7 +34,7 @@ struct switch_stream *switch_find_ring(struct switchboard *sb, uint32_t ring)
 {
 	struct switch_stream *s;
 
-	LIST_FOREACH(s, ring_chain(sb, ring), by_ring)
+	LIST_FOREACH(s, switch_ring_chain(sb, ring), by_ring)
 		if (s->ring == ring)
 			break;
 	return s;
@@ -57,6 +59,7 @@ struct switchboard *switch_new(const struct switch_args *args)
 		return NULL;
 	sb->args = *args;
 	TAILQ_INIT(&sb->ending);
+	TAILQ_INIT(&sb->orphans);
 	return sb;
 }
 
@@ -66,10 +69,10 @@ void switch_free(struct switchboard *sb)
 
 	if (!sb)
 		return;
-	while ((s = TAILQ_FIRST(&sb->ending))) {
-		TAILQ_REMOVE(&sb->ending, s, link);
-		free(s);
-	}
+	while ((s = TAILQ_FIRST(&sb->orphans)))
+		switch_remove(sb, s);
+	while ((s = TAILQ_FIRST(&sb->ending)))
+		switch_remove(sb, s);
 	free(sb);
 }
 
@@ -102,6 +105,12 @@ void switch_event(struct switchboard *sb, const struct switch_stream *s,
 	case SWITCH_OPENED:
 		sb->stats.opened++;
 		break;
+	case SWITCH_RESUMED:
+		sb->stats.resumed++;
+		break;
+	case SWITCH_PARKED:
+		sb->stats.parked++;
+		break;
 	case SWITCH_CLOSED:
 		sb->stats.closed++;
 		break;
@@ -121,17 +130,24 @@ struct switch_stream *switch_add(struct switchboard *sb, struct switch_port *por
 
 	if (!s)
 		return NULL;
-	s->port = port;
 	s->ring = ring;
-	s->number = number;
 	for (i = 0; i < SWITCH_CHANNELS; i++)
 		s->channels[i].limit = KRING_STREAM_WINDOW;
-	LIST_INSERT_HEAD(ring_chain(sb, ring), s, by_ring);
+	LIST_INSERT_HEAD(switch_ring_chain(sb, ring), s, by_ring);
+	sb->stats.streams++;
+	switch_join(sb, s, port, number);
+	return s;
+}
+
+/* It is that client's from now on, as @number. */
+void switch_join(struct switchboard *sb, struct switch_stream *s, struct switch_port *port,
+		 uint32_t number)
+{
+	s->port = port;
+	s->number = number;
 	LIST_INSERT_HEAD(port_chain(sb, port, number), s, by_port);
 	TAILQ_INSERT_TAIL(&port->streams, s, link);
 	port->count++;
-	sb->stats.streams++;
-	return s;
 }
 
 static void leave_port(struct switch_stream *s)
@@ -142,6 +158,8 @@ static void leave_port(struct switch_stream *s)
 	if (s->refused)
 		s->port->refused--;
 	s->port = NULL;
+	free(s->ends);
+	s->ends = NULL;
 }
 
 /* It is over for both sides, or about to be: the last frame is on its way. */
@@ -149,10 +167,13 @@ void switch_remove(struct switchboard *sb, struct switch_stream *s)
 {
 	if (s->port)
 		leave_port(s);
+	else if (switch_is_orphan(s))
+		switch_orphan_leave(sb, s);
 	else
 		TAILQ_REMOVE(&sb->ending, s, link);
 	LIST_REMOVE(s, by_ring);
 	sb->stats.streams--;
+	free(s->ends);
 	free(s);
 }
 
@@ -238,7 +259,7 @@ void switch_unsent(struct switchboard *sb, const void *frame, size_t len, int er
 	s->ring = f.stream;
 	s->reset_number = error;
 	s->reset_text = text;
-	LIST_INSERT_HEAD(ring_chain(sb, s->ring), s, by_ring);
+	LIST_INSERT_HEAD(switch_ring_chain(sb, s->ring), s, by_ring);
 	TAILQ_INSERT_TAIL(&sb->ending, s, link);
 	sb->stats.streams++;
 }
@@ -311,6 +332,11 @@ static void forget_refused(struct switchboard *sb, struct switch_port *port)
 	}
 }
 
+static bool is_own_service(const char *service)
+{
+	return !strncmp(service, "broker.", strlen("broker."));
+}
+
 static enum switch_verdict open_first(struct switchboard *sb, struct switch_port *port,
 				      struct frame *f, const uint8_t *payload, size_t len,
 				      const char **why)
@@ -323,7 +349,7 @@ static enum switch_verdict open_first(struct switchboard *sb, struct switch_port
 
 	forget_refused(sb, port);
 	switch_service(payload, len, service);
-	if (!strncmp(service, "broker.", strlen("broker."))) {
+	if (is_own_service(service)) {
 		if (f->flags & KRING_STREAM_MORE)
 			return refuse(sb, port, f, EMSGSIZE, "the request is too long", why);
 		return SWITCH_LOCAL;
@@ -399,6 +425,9 @@ static enum switch_verdict port_stream(struct switchboard *sb, struct switch_str
 				       struct frame *f, const uint8_t *payload, size_t len,
 				       const char **why)
 {
+	/* The guest has yet to hear that it goes on. */
+	if (s->ends && f->type != KRING_STREAM_RESET)
+		return SWITCH_DROP;
 	f->stream = s->ring;
 	switch (f->type) {
 	case KRING_STREAM_ACCEPT:
@@ -431,6 +460,19 @@ static enum switch_verdict port_stream(struct switchboard *sb, struct switch_str
 		break;
 	}
 	return SWITCH_RELAY;
+}
+
+bool switch_needs_ring(struct switchboard *sb, struct switch_port *port, const void *frame,
+		       size_t len)
+{
+	char service[SWITCH_SERVICE];
+	struct frame f;
+
+	if (!frame_load(&f, frame, len) || f.type != KRING_STREAM_OPEN || !f.stream ||
+	    switch_frame_fault(&f) || switch_find_port(sb, port, f.stream))
+		return false;
+	switch_service((const uint8_t *)frame + FRAME_HEADER, len - FRAME_HEADER, service);
+	return !is_own_service(service);
 }
 
 enum switch_verdict switch_from_port(struct switchboard *sb, struct switch_port *port,

@@ -11,6 +11,9 @@
  * It does no input and output: the owner gives it each frame, in private memory, and is told
  * where it is to go. Nothing is kept back, so whoever gives a frame of a client must have
  * found room for it in the ring before.
+ *
+ * Streams outlive whoever carries them: the guest says which ones it has, and those wait here
+ * until a client comes that knows the token which the stream was opened with: switch_resume.h.
  */
 #ifndef KRING_SWITCH_H
 #define KRING_SWITCH_H
@@ -24,6 +27,7 @@
 
 struct switchboard;
 struct switch_port;
+struct switch_ends;
 
 /* Bytes of a service's name that are kept, with the NUL. */
 #define SWITCH_SERVICE	32
@@ -60,9 +64,12 @@ struct switch_channel {
 /**
  * struct switch_stream - one stream that is relayed
  * @by_ring: hash chain by @ring
- * @by_port: hash chain by @port and @number
- * @link: in the port's list, or in the list of those that the guest has yet to be told of
- * @port: client that it belongs to; NULL: the guest is to be told that it is over
+ * @by_port: hash chain by @port and @number; where it waits for a client, by its token
+ * @link: in the port's list, or in the list of those that wait for a client, or of those that
+ *	the guest has yet to be told of
+ * @port: client that it belongs to; NULL: it waits for one, or the guest is to be told that it
+ *	is over
+ * @ends: until they know of each other; NULL: they do, or it is over
  * @ring: number on the ring
  * @number: number on the client's connection
  * @parent: number on the ring of the stream that it belongs to
@@ -74,7 +81,7 @@ struct switch_channel {
  * @channels: from guest to client
  * @to_guest: bytes of DATA relayed
  * @to_host: bytes of DATA relayed
- * @reset_number: errno for the guest when @port is NULL
+ * @reset_number: errno for the guest when it is over
  * @reset_text: why
  * @service: what was opened, printable
  */
@@ -83,6 +90,7 @@ struct switch_stream {
 	LIST_ENTRY(switch_stream) by_port;
 	TAILQ_ENTRY(switch_stream) link;
 	struct switch_port *port;
+	struct switch_ends *ends;
 	uint32_t ring;
 	uint32_t number;
 	uint32_t parent;
@@ -119,8 +127,18 @@ struct switch_port {
 	void *owner;
 };
 
+/**
+ * enum switch_event - what happens to a stream of a client
+ * @SWITCH_OPENED: it has begun
+ * @SWITCH_RESUMED: its client has taken it up
+ * @SWITCH_PARKED: it is no client's any more, and may wait for one again
+ * @SWITCH_CLOSED: it has ended
+ * @SWITCH_RESET: it was broken off
+ */
 enum switch_event {
 	SWITCH_OPENED,
+	SWITCH_RESUMED,
+	SWITCH_PARKED,
 	SWITCH_CLOSED,
 	SWITCH_RESET,
 };
@@ -152,16 +170,20 @@ struct switch_args {
 	void *owner;
 };
 
-/** struct switch_stats - counters, and one gauge at the end */
+/** struct switch_stats - counters, and two gauges at the end: all streams, and who waits */
 struct switch_stats {
 	uint64_t opened;
+	uint64_t resumed;
+	uint64_t parked;
 	uint64_t refused;
 	uint64_t closed;
 	uint64_t reset;
+	uint64_t given_up;
 	uint64_t violations;
 	uint64_t to_guest;
 	uint64_t to_host;
 	uint64_t streams;
+	uint64_t waiting;
 };
 
 /** switch_new() - NULL: no memory */
@@ -180,6 +202,14 @@ void switch_port_init(struct switch_port *port, void *owner);
 /** switch_port_fini() - the client has gone: the guest is told of each of its streams */
 void switch_port_fini(struct switchboard *sb, struct switch_port *port, int error,
 		      const char *text);
+
+/**
+ * switch_needs_ring() - whether a frame of a client can be dealt with only where there is a guest
+ *
+ * That is an OPEN of a stream of its own.
+ */
+bool switch_needs_ring(struct switchboard *sb, struct switch_port *port, const void *frame,
+		       size_t len);
 
 /**
  * switch_unsent() - a frame of a client that was relayed will not be sent
@@ -216,10 +246,7 @@ enum switch_verdict switch_from_port(struct switchboard *sb, struct switch_port 
 enum switch_verdict switch_from_ring(struct switchboard *sb, void *frame, size_t *len,
 				     struct switch_port **port, bool *credited);
 
-/** switch_guest_gone() - what streams there are end, and the guest need not be told */
-void switch_guest_gone(struct switchboard *sb, int error, const char *text);
-
-/** switch_end_all() - what streams there are end, and both sides are told */
+/** switch_end_all() - what streams there are end, and those who have them are told */
 void switch_end_all(struct switchboard *sb, int error, const char *text);
 
 /** switch_each() - call @each for all streams that have a client */

@@ -24,10 +24,11 @@ static const struct shape {
 	uint8_t channel_min;
 	uint8_t channel_max;
 	uint16_t flags;
-} shapes[KRING_STREAM_PONG + 1] = {
+} shapes[KRING_STREAM_RESUME + 1] = {
 	[KRING_STREAM_HELLO] = { true, false, 0, 0, 0 },
 	[KRING_STREAM_PING] = { true, false, 0, 0, 0 },
 	[KRING_STREAM_PONG] = { true, false, 0, 0, 0 },
+	[KRING_STREAM_RESUME] = { true, false, 0, 0, 0 },
 	[KRING_STREAM_OPEN] = { true, true, 0, 0, KRING_STREAM_MORE },
 	[KRING_STREAM_ACCEPT] = { true, true, 0, 0, KRING_STREAM_MORE },
 	[KRING_STREAM_DATA] = { true, true, 0, KRING_CHANNELS - 1, 0 },
@@ -42,7 +43,7 @@ const char *switch_frame_fault(const struct frame *f)
 {
 	const struct shape *shape;
 
-	if (f->type > KRING_STREAM_PONG || !shapes[f->type].known)
+	if (f->type > KRING_STREAM_RESUME || !shapes[f->type].known)
 		return "a frame of a type that is not relayed";
 	shape = &shapes[f->type];
 	if (shape->of_stream != !!f->stream)
@@ -197,7 +198,8 @@ static enum switch_verdict ring_open(struct switchboard *sb, struct frame *f,
 	if (f->offset && f->offset <= UINT32_MAX)
 		parent = switch_find_ring(sb, f->offset);
 	/* What is nobody's is for the local multiplexer to refuse. */
-	if (f->stream & 1 || !parent || !parent->port || switch_full(sb, parent->port))
+	if (f->stream & 1 || !parent || !parent->port || parent->ends ||
+	    switch_full(sb, parent->port))
 		return SWITCH_LOCAL;
 
 	*port = parent->port;
@@ -239,6 +241,9 @@ enum switch_verdict switch_from_ring(struct switchboard *sb, void *frame, size_t
 			switch_remove(sb, s);
 		return SWITCH_DROP;
 	}
+	/* It has yet to hear that it goes on. */
+	if (s && s->ends && f.type != KRING_STREAM_RESET)
+		return SWITCH_DROP;
 
 	if (s) {
 		*port = s->port;
@@ -257,31 +262,12 @@ enum switch_verdict switch_from_ring(struct switchboard *sb, void *frame, size_t
 	return verdict;
 }
 
-void switch_guest_gone(struct switchboard *sb, int error, const char *text)
-{
-	struct switch_stream *s, *next;
-	unsigned int i;
-
-	while ((s = TAILQ_FIRST(&sb->ending)))
-		switch_remove(sb, s);
-	for (i = 0; i < SWITCH_CHAINS; i++) {
-		for (s = LIST_FIRST(&sb->by_ring[i]); s; s = next) {
-			next = LIST_NEXT(s, by_ring);
-			/* What is refused goes on being swallowed. */
-			if (s->refused)
-				continue;
-			sb->args.ops->reset(s->port, s->number, error, text);
-			switch_event(sb, s, SWITCH_RESET, text);
-			switch_forget(sb, s);
-		}
-	}
-}
-
 void switch_end_all(struct switchboard *sb, int error, const char *text)
 {
 	struct switch_stream *s, *next;
 	unsigned int i;
 
+	switch_give_up(sb, error, text);
 	for (i = 0; i < SWITCH_CHAINS; i++) {
 		for (s = LIST_FIRST(&sb->by_ring[i]); s; s = next) {
 			next = LIST_NEXT(s, by_ring);

@@ -33,6 +33,7 @@ int cmd_attach(int argc, char **argv, struct kring_error *err);
 int cmd_broker(int argc, char **argv, struct kring_error *err);
 int cmd_cat(int argc, char **argv, struct kring_error *err);
 int cmd_clock(int argc, char **argv, struct kring_error *err);
+int cmd_clone(int argc, char **argv, struct kring_error *err);
 int cmd_cp(int argc, char **argv, struct kring_error *err);
 int cmd_create(int argc, char **argv, struct kring_error *err);
 int cmd_events(int argc, char **argv, struct kring_error *err);
@@ -44,8 +45,10 @@ int cmd_kill(int argc, char **argv, struct kring_error *err);
 int cmd_log(int argc, char **argv, struct kring_error *err);
 int cmd_ping(int argc, char **argv, struct kring_error *err);
 int cmd_ps(int argc, char **argv, struct kring_error *err);
+int cmd_quiesce(int argc, char **argv, struct kring_error *err);
 int cmd_shutdown(int argc, char **argv, struct kring_error *err);
 int cmd_stat(int argc, char **argv, struct kring_error *err);
+int cmd_thaw(int argc, char **argv, struct kring_error *err);
 int cmd_top(int argc, char **argv, struct kring_error *err);
 
 /* main.c: one line on stderr from a sub-command that goes on */

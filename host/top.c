@@ -147,11 +147,11 @@ static void print_ring(const struct top_view *view, const struct top_view *befor
 
 static void print_head(const struct top_view *view, const struct top_view *before)
 {
-	printf("%" PRIu64 " clients, %" PRIu64 " streams, %" PRIu64 " opened, %" PRIu64
-	       " reset, generation %" PRIu64 "\n",
+	printf("%" PRIu64 " clients, %" PRIu64 " streams, %" PRIu64 " waiting, %" PRIu64
+	       " opened, %" PRIu64 " reset, generation %" PRIu64 "\n",
 	       counter(view->info, "clients"), counter(view->info, "streams"),
-	       counter(view->info, "streams_opened"), counter(view->info, "streams_reset"),
-	       view->info->generation);
+	       counter(view->info, "streams_waiting"), counter(view->info, "streams_opened"),
+	       counter(view->info, "streams_reset"), view->info->generation);
 	print_ring(view, before, "h2g", "guest");
 	print_ring(view, before, "g2h", "host");
 	printf("kicks  %" PRIu64 "/s sent, %" PRIu64 "/s received, %" PRIu64 "/s not needed, %"

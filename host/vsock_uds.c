@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "broker.h"
+#include <message.h>
+
+#include "listener.h"
 #include "vsock_uds.h"
 
 /* "CONNECT 4294967295\n" is not longer, and Firecracker takes no more either. */
@@ -47,17 +49,13 @@ struct vsock_conn {
 
 /**
  * struct vsock_uds - the socket
- * @local: whose streams to use
- * @loop: event loop
- * @path: the socket
+ * @args: what it is to be
  * @listener: on it
  * @conns: those that are not connected yet
  * @next_port: for the next one
  */
 struct vsock_uds {
-	struct local *local;
-	sd_event *loop;
-	const char *path;
+	struct vsock_uds_args args;
 	struct listener *listener;
 	LIST_HEAD(, vsock_conn) conns;
 	uint32_t next_port;
@@ -105,7 +103,7 @@ static void conn_on_accepted(struct kring_stream *stream, const void *reply, siz
 	conn_free(conn);
 	/* Its buffer is empty yet: it takes all, or nobody is there. */
 	if (send(fd, ok, n, MSG_DONTWAIT | MSG_NOSIGNAL) != n ||
-	    relay_start(&vsock->local->dials.relays, vsock->loop, stream, fd)) {
+	    relay_start(&vsock->args.dials->relays, vsock->args.dials->loop, stream, fd)) {
 		kring_reset(stream, ECONNRESET, "vsock", "the host's program has gone");
 		close(fd);
 	}
@@ -142,10 +140,15 @@ static void conn_open(struct vsock_conn *conn, uint32_t port)
 	/* A guest need not answer: whoever has waited and gone must not be kept for it. */
 	sd_event_source_set_io_events(conn->io, 0);
 	conn->timer = sd_event_source_disable_unref(conn->timer);
-	conn->stream = kring_open(conn->vsock->local->mux, "connect", &connect.base, 1 << 0,
+	conn->stream = kring_open(conn->vsock->args.mux, "connect", &connect.base, 1 << 0,
 				  &conn_ops, conn);
 	if (!conn->stream)
 		conn_close(conn);
+}
+
+static bool vsock_is_ready(const struct vsock_uds *vsock)
+{
+	return !vsock->args.ready || *vsock->args.ready;
 }
 
 /* Not a byte more than the line is taken: a program need not wait for the OK. */
@@ -186,7 +189,7 @@ static int conn_on_io(sd_event_source *source, int fd, uint32_t revents, void *u
 	}
 	*end = '\0';
 	if (strncmp(conn->line, "CONNECT ", 8) || !parse_port(conn->line + 8, &port) ||
-	    !conn->vsock->local->hello.said)
+	    !vsock_is_ready(conn->vsock))
 		conn_close(conn);
 	else
 		conn_open(conn, port);
@@ -205,6 +208,7 @@ static void vsock_on_accepted(int fd, void *owner)
 {
 	struct vsock_uds *vsock = owner;
 	struct vsock_conn *conn = calloc(1, sizeof(*conn));
+	sd_event *loop = vsock->args.dials->loop;
 
 	if (!conn) {
 		close(fd);
@@ -214,8 +218,8 @@ static void vsock_on_accepted(int fd, void *owner)
 	conn->fd = fd;
 	conn->port = vsock->next_port++;
 	LIST_INSERT_HEAD(&vsock->conns, conn, link);
-	if (sd_event_add_io(vsock->loop, &conn->io, fd, EPOLLIN, conn_on_io, conn) < 0 ||
-	    sd_event_add_time_relative(vsock->loop, &conn->timer, CLOCK_MONOTONIC, LINE_USEC, 0,
+	if (sd_event_add_io(loop, &conn->io, fd, EPOLLIN, conn_on_io, conn) < 0 ||
+	    sd_event_add_time_relative(loop, &conn->timer, CLOCK_MONOTONIC, LINE_USEC, 0,
 				       conn_on_timer, conn) < 0)
 		conn_close(conn);
 }
@@ -228,12 +232,12 @@ bool vsock_uds_target(const struct vsock_uds *vsock, const char *name, struct ta
 
 	if (strncmp(name, "vsock:", 6) || !parse_port(name + 6, &port))
 		return false;
-	snprintf(path, sizeof(path), "%.200s_%u", vsock->path, port);
+	snprintf(path, sizeof(path), "%.200s_%u", vsock->args.path, port);
 	return !target_unix(target, path, &err);
 }
 
-int vsock_uds_new(struct vsock_uds **made, struct local *local, sd_event *loop,
-		  const char *path, struct kring_error *err)
+int vsock_uds_new(struct vsock_uds **made, const struct vsock_uds_args *args,
+		  struct kring_error *err)
 {
 	struct vsock_uds *vsock = calloc(1, sizeof(*vsock));
 	int code;
@@ -242,13 +246,11 @@ int vsock_uds_new(struct vsock_uds **made, struct local *local, sd_event *loop,
 		snprintf(err->text, sizeof(err->text), "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	vsock->local = local;
-	vsock->loop = loop;
-	vsock->path = path;
+	vsock->args = *args;
 	vsock->next_port = PORT_FIRST;
 	LIST_INIT(&vsock->conns);
-	code = listener_unix(&vsock->listener, loop, SOCK_STREAM, path, vsock_on_accepted, vsock,
-			     err);
+	code = listener_unix(&vsock->listener, args->dials->loop, SOCK_STREAM, args->path,
+			     vsock_on_accepted, vsock, err);
 	if (code) {
 		free(vsock);
 		return code;

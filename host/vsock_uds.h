@@ -12,12 +12,27 @@
 
 #include <kring.h>
 
-#include "local.h"
+#include "dial.h"
 
 struct vsock_uds;
 
-int vsock_uds_new(struct vsock_uds **vsock, struct local *local, sd_event *loop,
-		  const char *path, struct kring_error *err);
+/**
+ * struct vsock_uds_args - what it is to be
+ * @mux: whose streams to use
+ * @dials: where connections are listed once they are made, and whose loop is used
+ * @path: the socket; must stay
+ * @ready: whether there is a guest to be connected to; NULL: connections may wait for it
+ */
+struct vsock_uds_args {
+	struct kring_mux *mux;
+	struct dials *dials;
+	const char *path;
+	const bool *ready;
+};
+
+/* 0 or a negative errno. */
+int vsock_uds_new(struct vsock_uds **vsock, const struct vsock_uds_args *args,
+		  struct kring_error *err);
 void vsock_uds_free(struct vsock_uds *vsock);
 
 /*

@@ -76,7 +76,7 @@ _kring() {
         _kring_guest
         mapfile -t COMPREPLY < <(compgen -W "$(_kring_sessions "${guest[@]}")" -- "$word")
         ;;
-    cp | create | stat)
+    clone | cp | create | stat)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         compopt -o filenames
         ;;

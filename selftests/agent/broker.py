@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 """kring broker between kring and kringd, over a region, with no VM."""
 
+import json
 import os
 import random
 import signal
@@ -11,10 +12,12 @@ import threading
 import time
 
 from guest import KRING, TOP, Guest, wait_for
+from wire import message, parse
 
 BRIDGE = os.environ.get('GUEST_BRIDGE', os.path.join(TOP, 'build', 'tests', 'guest_bridge'))
 
-HELLO, OPEN, ACCEPT, DATA, ACK, EOF, CLOSE, RESET, CONTROL, PING, PONG = range(1, 12)
+HELLO, OPEN, ACCEPT, DATA, ACK, EOF, CLOSE, RESET, CONTROL, PING, PONG, RESTORED, \
+    RESUME = range(1, 14)
 MORE = 1
 
 
@@ -42,10 +45,14 @@ class Broker(Guest):
         wait_for(lambda: os.path.exists(self.bell))
 
     def start_broker(self) -> None:
+        before = self.broker_text().count('broker: serving') if os.path.exists(
+            self.broker_log) else 0
         with open(self.broker_log, 'ab') as log:
             self.broker = self.start('broker', '--region', self.region, '--doorbell', self.bell,
                                      '--socket', self.path, *self.options, stdout=log, stderr=log)
-        if not wait_for(lambda: os.path.exists(self.path) or self.broker.poll() is not None):
+        # One that was killed has left its socket.
+        if not wait_for(lambda: self.broker_text().count('broker: serving') > before or
+                        self.broker.poll() is not None):
             raise RuntimeError('the broker does not listen')
         if self.broker.poll() is not None:
             raise RuntimeError(f'the broker has ended: {self.broker_text()}')
@@ -56,15 +63,32 @@ class Broker(Guest):
         self.bridge.wait()
         return super().stop() or status
 
-    def end_broker(self) -> int:
+    def end_broker(self, how: int = signal.SIGTERM) -> int:
         if self.broker.poll() is None:
-            self.broker.send_signal(signal.SIGTERM)
+            self.broker.send_signal(how)
         try:
             return self.broker.wait(10)
         except subprocess.TimeoutExpired:
             self.broker.kill()
             self.broker.wait()
             return -1
+
+    def kill_broker(self) -> None:
+        self.broker.kill()
+        self.broker.wait()
+
+    def restart_broker(self) -> None:
+        self.kill_broker()
+        self.start_broker()
+
+    def top(self) -> dict:
+        """What the broker says of itself."""
+        have = self.run('top', '--once', '--json', '-i', '0.05', timeout=20)
+        return json.loads(have.stdout)
+
+    def waiting(self) -> int:
+        """Streams that wait for their clients."""
+        return self.top()['counters']['streams_waiting']
 
     def broker_text(self) -> str:
         with open(self.broker_log, encoding='utf-8', errors='replace') as file:
@@ -78,16 +102,74 @@ class Broker(Guest):
         return len(os.listdir(f'/proc/{self.broker.pid}/fd'))
 
 
+def hello_message(instance: bytes = b'', answers: bytes = b'', resumes: bool = False,
+                  process: bytes = b'', uuid: bytes = b'') -> bytes:
+    """Of version 1."""
+    out = b'\x08\x01'
+    if answers:
+        out += b'\x11' + answers
+    out += b'\x19' + (instance or random.randbytes(8))
+    if resumes:
+        out += message((9, 1))
+    if process:
+        out += b'\x51' + process
+    return out + (message((12, uuid)) if uuid else b'')
+
+
+def resume_stream(number: int, token: bytes = b'', parent: int = 0, absent: bool = False,
+                  positions: tuple = (), **flags) -> bytes:
+    """One stream of a Resume; positions: (channel, received, limit)."""
+    fields = [(1, number)]
+    if token:
+        fields.append((2, token))
+    if parent:
+        fields.append((3, parent))
+    fields += [(i, 1) for i, name in ((4, 'accepted'), (5, 'closed')) if flags.get(name)]
+    if absent:
+        fields.append((6, 1))
+    fields += [(7, message((1, channel), (2, received), (3, limit)))
+               for channel, received, limit in positions]
+    return message(*fields)
+
+
+def resume_message(*streams: bytes, complete: bool = True) -> bytes:
+    fields = [(1, stream) for stream in streams]
+    return message(*fields, *([(2, 1)] if complete else []))
+
+
+def repeated(data: bytes, number: int) -> list:
+    """All values of a field of bytes, where no field is fixed."""
+    found, at = [], 0
+
+    def take() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (data[at] & 127) << shift
+            shift += 7
+            at += 1
+            if data[at - 1] < 128:
+                return value
+
+    while at < len(data):
+        key = take()
+        value = take()
+        if key & 7 == 2:
+            if key >> 3 == number:
+                found.append(data[at:at + value])
+            at += value
+    return found
+
+
 class Raw:
     """A client of frames that are made by hand."""
 
-    def __init__(self, path: str, hello: bool = True):
+    def __init__(self, path: str, hello: bool = True, resumes: bool = False):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(10)
         self.sock.connect(path)
         if hello:
-            # version 1, instance
-            self.send(HELLO, 0, b'\x08\x01\x19' + random.randbytes(8))
+            self.send(HELLO, 0, hello_message(resumes=resumes))
 
     def close(self) -> None:
         self.sock.close()
@@ -116,6 +198,15 @@ class Raw:
                 return None
             if not frame or (frame[0] == kind and frame[2] == stream):
                 return frame
+
+    def resumed(self) -> list | None:
+        """The streams that the broker names, up to the last one; None: it does not."""
+        streams = []
+        while frame := self.expect(RESUME):
+            streams += [parse(stream) for stream in repeated(frame[4], 1)]
+            if parse(frame[4]).get(2):
+                return streams
+        return None
 
     def gone(self, seconds: float = 10) -> bool:
         """Whether the broker hangs up."""
@@ -146,35 +237,53 @@ class FakeAgent:
     receive = Raw.receive
     expect = Raw.expect
 
-    def hello(self) -> None:
-        self.send(HELLO, 0, b'\x08\x01\x19' + random.randbytes(8))
+    def hello(self, **kwargs) -> None:
+        self.send(HELLO, 0, hello_message(**kwargs))
 
     def opened(self) -> int:
         """Number of the next stream that the host opens."""
+        return self.asked()[0]
+
+    def asked(self) -> tuple:
+        """The same, and the fields of its Open."""
         while frame := self.receive():
             if frame[0] == OPEN:
-                return frame[2]
-        return 0
+                return frame[2], parse(frame[4])
+        return 0, {}
 
     def close(self) -> None:
         self.sock.close()
         self.listener.close()
 
 
-def open_message(service: str, request: bytes = b'') -> bytes:
-    name = service.encode()
-    message = b'\x0a' + bytes([len(name)]) + name
-    if request:
-        message += b'\x12' + varint(len(request)) + request
-    return message
+class ResumingAgent(FakeAgent):
+    """One that says what it has, whenever it attaches."""
+
+    def __init__(self, path: str, *streams: bytes, **kwargs):
+        self.process = random.randbytes(8)
+        self.streams = streams
+        self.kwargs = kwargs
+        super().__init__(path)
+
+    def hello(self, *streams: bytes, **kwargs) -> None:
+        super().hello(resumes=True, process=self.process, **self.kwargs, **kwargs)
+        self.resume(*(streams or self.streams))
+
+    def resume(self, *streams: bytes, complete: bool = True) -> None:
+        self.send(RESUME, 0, resume_message(*streams, complete=complete))
+
+    def told(self, number: int) -> dict | None:
+        """What the host says that it has of a stream."""
+        while frame := self.expect(RESUME):
+            for stream in repeated(frame[4], 1):
+                if parse(stream)[1] == number:
+                    return parse(stream)
+        return None
 
 
-def varint(value: int) -> bytes:
-    out = b''
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
+def open_message(service: str, request: bytes = b'', token: bytes = b'') -> bytes:
+    return message((1, service), *([(2, request)] if request else []),
+                   *([(3, token)] if token else []))
 
 
 class Echo:

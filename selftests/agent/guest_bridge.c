@@ -4,8 +4,9 @@
  *
  *	guest_bridge REGION DOORBELL SOCKET
  *
- * It listens on DOORBELL as a VMM does. When kringd goes it connects again, and when it is
- * sent SIGUSR1 it publishes nonsense in g2h, for a second.
+ * It listens on DOORBELL as a VMM does. When kringd goes it connects again, when it is sent
+ * SIGUSR1 it publishes nonsense in g2h, for a second, and when it is sent SIGUSR2 it goes on with
+ * what is at REGION now, as a guest that was restored.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -17,12 +18,18 @@
 /* kringd --listen does not know how short the frames of the ring are. */
 #include "../../host/split.c"
 
-static volatile sig_atomic_t poison;
+static volatile sig_atomic_t poison, restored;
 
 static void on_poison(int sig)
 {
 	(void)sig;
 	poison = 1;
+}
+
+static void on_restored(int sig)
+{
+	(void)sig;
+	restored = 1;
 }
 
 /* One frame that the other side has no room for, and how much of its payload has gone. */
@@ -128,11 +135,22 @@ static void nap(struct guest *g, int fd)
 		guest_hang_up(g, false);
 }
 
-static void bridge(struct guest *g, const char *path)
+static void restore(struct guest *g, const char *region, const char *bell)
 {
+	restored = 0;
+	guest_close(g);
+	must(!guest_open(g, region));
+	guest_listen(g, bell);
+}
+
+static void bridge(struct guest *g, char **argv)
+{
+	const char *path = argv[3];
 	int fd = connect_kringd(path), down, up;
 
 	while (!poison) {
+		if (restored)
+			restore(g, argv[1], argv[2]);
 		down = pump_to_kringd(g, fd);
 		up = pump_to_host(g, fd);
 		if (down < 0 || up < 0) {
@@ -155,10 +173,11 @@ int main(int argc, char **argv)
 
 	must(argc == 4);
 	must(signal(SIGUSR1, on_poison) != SIG_ERR);
+	must(signal(SIGUSR2, on_restored) != SIG_ERR);
 	must(!guest_open(&g, argv[1]));
 	guest_listen(&g, argv[2]);
 	for (;;) {
-		bridge(&g, argv[3]);
+		bridge(&g, argv);
 		poison = 0;
 		head = *g.g2h.ring.head;
 		WRITE_ONCE(*g.g2h.ring.head, cpu_to_le32(le32_to_cpu(head) + 0x7fffff00));

@@ -15,8 +15,9 @@ import sys
 import time
 
 from broker import (ACCEPT, ACK, CLOSE, CONTROL, DATA, HELLO, MORE, OPEN, PING, PONG, RESET, Broker,
-                    FakeAgent, Raw, open_message)
+                    FakeAgent, Raw, open_message, repeated)
 from guest import KRING, Guest, Tap, wait_for
+from wire import parse
 
 
 def check_socket(tap, b) -> None:
@@ -45,6 +46,7 @@ def check_socket(tap, b) -> None:
                  ['--region', other, '--socket', '@x'],
                  ['--region', other, '--socket', 'x', '--vsock-uds', '@x'],
                  ['--region', other, '--socket', 'x', '--streams-max', '0'],
+                 ['--region', other, '--socket', 'x', '--resume-timeout', '0'],
                  ['--region', other, '--socket', 'x', '--memory-max', '1']):
         have = b.run('broker', *args, env=dict(b.env, KRING_SOCKET='') if len(args) < 4 else b.env)
         tap.ok(have.returncode in (1, 2) and have.stderr, f'broker {" ".join(args[2:])}: refused',
@@ -204,16 +206,28 @@ def check_garbage(tap, b) -> None:
         raw.close()
 
 
+def exec_sent(stat, number: int) -> int:
+    """Bytes that programs' output has had so far, as broker.stat tells on that stream."""
+    total = 0
+    stat.send(OPEN, number, open_message('broker.stat'))
+    while (frame := stat.receive())[0] != CLOSE:
+        # A length, and an Info with Counters.
+        if frame[0] == CONTROL and parse(frame[4][4:]).get(1) == b'exec':
+            counters = [parse(counter) for counter in repeated(frame[4][4:], 19)]
+            total += sum(c.get(2, 0) for c in counters if c[1] == b'to_host')
+    stat.send(CLOSE, number)
+    return total
+
+
 def check_credit(tap, b) -> None:
     """A client that says it has read, and does not, loses its connection."""
-    raw = Raw(b.path)
+    raw, stat = Raw(b.path), Raw(b.path)
+    stat.expect(HELLO)
     raw.send(OPEN, 1, open_message('exec', b'\x0a\x03cat\x0a\x09/dev/zero'))
-    time.sleep(0.5)
     rss = 0
     try:
-        for i in range(1, 2000):
-            raw.send(ACK, 1, struct.pack('<I', 1 << 20), offset=i << 16)
-            time.sleep(0.004)
+        for i in range(4000):
+            raw.send(ACK, 1, struct.pack('<I', 1 << 20), offset=exec_sent(stat, 2 * i + 1))
             rss = max(rss, b.broker_rss())
     except OSError:
         pass
@@ -221,6 +235,7 @@ def check_credit(tap, b) -> None:
            'credit without end fills no memory', b.broker_text()[-500:])
     tap.ok(rss < 256 << 20 and b.sh('echo hi').stdout == b'hi\n', 'others go on', rss)
     raw.close()
+    stat.close()
 
 
 def check_events(tap, b) -> None:
@@ -294,11 +309,14 @@ def check_guest_restart(tap, b) -> None:
     _, err = process.communicate(timeout=20)
     tap.ok(process.returncode == 125 and err, "the guest's agent was replaced: streams end", err)
     tap.ok(b.sh('echo hi').stdout == b'hi\n', 'and others begin')
-    b.bridge.send_signal(signal.SIGUSR1)
     process = b.start('exec', '--', 'sleep', '1000')
+    wait_for(fresh.children)
+    b.bridge.send_signal(signal.SIGUSR1)
     wait_for(lambda: 'trying again' in b.broker_text())
+    # kringd loses the bridge, which is its host, and ends what that has.
     _, err = process.communicate(timeout=20)
-    tap.ok(process.returncode == 125 and err, 'the ring is poisoned: streams end', err)
+    tap.ok(process.returncode == 125 and b'does not have it' in err,
+           'the ring is poisoned, and the guest has lost its streams: they end', err)
     tap.ok(wait_for(lambda: 'attached to' in b.broker_text(), 20), 'it is attached to again',
            b.broker_text()[-500:])
     have = b.sh('echo hi')
@@ -439,11 +457,13 @@ def check_end(tap, b) -> None:
     events = b.start('events')
     wait_for(lambda: 'exec' in b.run('top', '--once', '-i', '0.1').stdout.decode())
     start = time.monotonic()
-    tap.equal(b.end_broker(), 0, 'SIGTERM ends it')
+    tap.equal(b.end_broker(signal.SIGINT), 0, 'SIGINT ends it')
     tap.ok(time.monotonic() - start < 3 and not os.path.exists(b.path), 'soon, and its socket')
     _, err = process.communicate(timeout=10)
-    tap.ok(process.returncode == 125 and err, 'clients are told', err)
-    events.communicate(timeout=10)
+    tap.ok(process.returncode == 125 and b'told to end' in err, 'clients are told', err)
+    _, err = events.communicate(timeout=10)
+    tap.ok(events.returncode == 1 and b'told to end' in err, 'of all their streams', err)
+    tap.ok(wait_for(lambda: not b.children()), 'and the guest', b.children())
     have = b.exec('true')
     tap.ok(have.returncode == 125 and have.stderr, 'nobody is there', have)
     b.start_broker()

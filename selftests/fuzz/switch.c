@@ -2,14 +2,17 @@
 /*
  * The broker's switch, between clients and a guest who both send anything. It must stay
  * within its limits, relay only to where a stream is, and hold the guest to the credit that
- * the client has given.
+ * the client has given. They also take streams up again, which neither must get at that way
+ * what is another's.
  *
- * Input: steps of a byte that says who does what, and a frame.
+ * Input: steps of a byte that says who does what, and a frame, or what is said of a stream.
  *
  * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
+ * Sources: lib/resume_message.c
  * Sources: lib/queue.c lib/message.c build/gen/kring/agent.pb-c.c
  */
 #include "../../host/switch.c"
+#include "../../host/switch_resume.c"
 #include "../../host/switch_ring.c"
 
 #include "fuzz.h"
@@ -44,7 +47,7 @@ static void on_event(void *owner, const struct switch_stream *stream, enum switc
 	(void)owner;
 	(void)text;
 	require(stream->port && stream->ring && stream->number);
-	if (event == SWITCH_OPENED)
+	if (event == SWITCH_OPENED || event == SWITCH_RESUMED)
 		alive++;
 	else
 		require(alive--);
@@ -85,11 +88,12 @@ static void from_port(struct switchboard *sb, struct switch_port *port, struct i
 	/* As long as it says, and not a byte longer. */
 	frame = part(len ? len : 1);
 	memcpy(frame, bytes, len);
+	switch_needs_ring(sb, port, frame, len);
 	switch (switch_from_port(sb, port, frame, len, &why)) {
 	case SWITCH_RELAY:
 		require(frame_load(&f, frame, len) && f.stream);
 		s = switch_find_ring(sb, f.stream);
-		require(!s || s->port == port);
+		require(!s || (s->port == port && !s->ends));
 		break;
 	case SWITCH_BAD:
 		require(why);
@@ -126,6 +130,7 @@ static void from_ring(struct switchboard *sb, struct input *in)
 	case SWITCH_RELAY:
 		require(port && len <= before && frame_load(&f, frame, len) && f.stream);
 		s = switch_find_port(sb, port, f.stream);
+		require(!s || !s->ends);
 		if (!credited)
 			break;
 		require(s && len > FRAME_HEADER);
@@ -153,7 +158,100 @@ static void check_limits(const struct switchboard *sb)
 	}
 	switch_stats(sb, &stats);
 	require(stats.streams <= STREAMS_MAX + refused);
+	require(stats.waiting <= STREAMS_MAX);
 	require(alive <= STREAMS_MAX);
+}
+
+/* Tokens are few, too; 0 is none. */
+static struct kring_resume input_resume(struct input *in)
+{
+	struct kring_resume resume = {
+		.number = input_u8(in) % NUMBERS,
+		.parent = input_u8(in) % NUMBERS,
+	};
+	uint8_t flags = input_u8(in);
+	unsigned int i;
+
+	resume.token[5] = flags % 8;
+	resume.absent = (flags & 0x38) == 0x38;
+	resume.accepted = flags & 0x40;
+	resume.closed = flags & 0x80;
+	for (i = 0; i < SWITCH_CHANNELS; i++) {
+		resume.channels[i].received = input_u8(in);
+		resume.channels[i].limit = KRING_STREAM_WINDOW + input_u8(in);
+	}
+	resume.channels[0].ended = input_u8(in) & 1;
+	return resume;
+}
+
+/* Only who knows the token of one that waits gets it. */
+static void take(struct switchboard *sb, struct switch_port *port, struct input *in)
+{
+	struct kring_resume resume = input_resume(in);
+	struct switch_stream *s;
+	bool waits = false;
+
+	TAILQ_FOREACH(s, &sb->orphans, link)
+		waits |= resume.token[5] && s->ends->guest.token[5] == resume.token[5];
+	if (switch_take(sb, port, &resume) || resume.absent)
+		return;
+	require(waits);
+	s = switch_find_port(sb, port, resume.number);
+	require(s && s->ends && s->ends->guest.token[5] == resume.token[5]);
+}
+
+static void taken(struct switchboard *sb, struct switch_port *port)
+{
+	struct switch_news news;
+	struct switch_stream *s;
+	size_t i;
+
+	require(!switch_taken(sb, port, &news));
+	require(news.client_count <= PORT_STREAMS && news.guest_count <= STREAMS_MAX);
+	for (i = 0; i < news.client_count; i++) {
+		s = switch_find_port(sb, port, news.client[i].number);
+		require(s && !s->ends && !news.client[i].absent);
+		require(!news.client[i].parent ||
+			switch_find_port(sb, port, news.client[i].parent));
+	}
+	for (i = 0; i < news.guest_count; i++) {
+		s = switch_find_ring(sb, news.guest[i].number);
+		require(news.guest[i].absent ? !s : s && s->port == port);
+	}
+	switch_news_free(&news);
+}
+
+static void resume_step(struct switchboard *sb, struct input *in, uint8_t what)
+{
+	struct switch_port *port = &ports[what >> 6 & 1];
+	struct kring_resume resume;
+
+	switch (what >> 3 & 7) {
+	case 0:
+	case 1:
+	case 2:
+		resume = input_resume(in);
+		if (!switch_orphan(sb, &resume))
+			require(resume.token[5] && resume.number);
+		break;
+	case 3:
+	case 4:
+		take(sb, port, in);
+		break;
+	case 5:
+		taken(sb, port);
+		break;
+	case 6:
+		if (what & 128)
+			switch_give_up(sb, ETIMEDOUT, "nobody came");
+		else
+			switch_port_lost(sb, port, ECONNRESET, "gone");
+		break;
+	case 7:
+		switch_clear(sb);
+		require(!ports[0].count || ports[0].refused == ports[0].count);
+		break;
+	}
 }
 
 static void step(struct switchboard *sb, struct input *in)
@@ -168,8 +266,10 @@ static void step(struct switchboard *sb, struct input *in)
 		break;
 	case 3:
 	case 4:
-	case 5:
 		from_ring(sb, in);
+		break;
+	case 5:
+		resume_step(sb, in, what);
 		break;
 	case 6:
 		require(switch_pull(sb, frame) <= sizeof(frame));
@@ -177,8 +277,6 @@ static void step(struct switchboard *sb, struct input *in)
 	case 7:
 		if (what & 8)
 			switch_port_fini(sb, &ports[what >> 4 & 1], ECONNRESET, "gone");
-		else if (what & 16)
-			switch_guest_gone(sb, ECONNRESET, "gone");
 		else
 			switch_end_all(sb, ESHUTDOWN, "over");
 		break;

@@ -43,8 +43,8 @@ clean: ## Remove build/
 #
 # What the targets need of the system
 #
-.PHONY: deps-build deps-demo deps-check deps-fuzz deps-proof
-deps-build deps-demo deps-check deps-fuzz deps-proof:
+.PHONY: deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof
+deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof:
 	@selftests/setup $(@:deps-%=%)
 
 #
@@ -117,18 +117,21 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest eventfds frames hammer kdev sleepers waiters)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest edges eventfds frames hammer kdev \
+		  sleepers waiters)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/edges: $(BUILD)/obj/selftests/device/edges.o
 $(BUILD)/tests/eventfds: $(BUILD)/obj/selftests/device/eventfds.o
 $(BUILD)/tests/frames: $(BUILD)/obj/selftests/device/frames.o
 $(BUILD)/tests/hammer: $(BUILD)/obj/selftests/device/hammer.o
 $(BUILD)/tests/kdev: $(BUILD)/obj/selftests/device/kdev.o
 $(BUILD)/tests/sleepers: $(BUILD)/obj/selftests/device/sleepers.o
 $(BUILD)/tests/waiters: $(BUILD)/obj/selftests/device/waiters.o
+$(BUILD)/tests/sleepers: GUEST_LIBS := -luring
 $(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
-	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^ $(GUEST_LIBS)
 
 # The guest's end of a region on this machine, so that a broker can be tested without a VM.
 $(BUILD)/tests/guest_bridge: $(BUILD)/obj/selftests/agent/guest_bridge.o
@@ -243,3 +246,32 @@ demo: ## Show the main job on a real VM; sets up what it needs
 .PHONY: demo-built
 demo-built: module tools daemon tests
 	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/vm/demo.py
+
+COMPARE_SRCS := $(wildcard selftests/compare/*.c)
+
+$(BUILD)/tests/talk: $(COMPARE_SRCS:%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^
+
+.PHONY: compare
+compare: ## One conversation over kring, a console port, SSH and vsock, through a snapshot
+	@$(MAKE) -s deps-compare
+	@$(MAKE) -s compare-built
+
+# The measure itself comes first.
+.PHONY: compare-built
+compare-built: module tools daemon tests $(BUILD)/tests/talk
+	@$(RUN) selftests/compare/test_account.py
+	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/compare/compare.py
+
+# What may happen to a VM and its host, at random, ROUNDS times; SEED repeats a run.
+ROUNDS	?= 200
+.PHONY: torture
+torture: ## Faults of all kinds under traffic; ROUNDS=N, SEED=N
+	@$(MAKE) -s deps-demo
+	@$(MAKE) -s torture-built
+
+.PHONY: torture-built
+torture-built: module tools daemon tests
+	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/vm/torture.py \
+		--rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

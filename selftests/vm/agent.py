@@ -35,7 +35,9 @@ def free_port() -> int:
 class Agent:
     """kringd in a running VM and its broker."""
 
-    def __init__(self, vm: VM, region: str, port, *options: str, kringd: str = 'kringd'):
+    def __init__(self, vm: VM, region: str, port, *options: str, kringd: str = 'kringd',
+                 started: bool = False):
+        """`started`: kringd runs already, as the VM was restored."""
         self.vm = vm
         self.region = region
         self.doorbell = port.socket
@@ -44,7 +46,7 @@ class Agent:
         self.options = options
         self.env = dict(os.environ, KRING_SOCKET=self.socket)
         self.broker = None
-        self.daemon = vm.spawn(kringd)
+        self.daemon = None if started else vm.spawn(kringd)
         self.start_broker()
 
     def start_broker(self) -> None:
@@ -62,7 +64,8 @@ class Agent:
 
     def logs(self) -> str:
         with open(self.log) as log:
-            return f'broker:\n{log.read()}\nkringd:\n{self.daemon.output()}'
+            kringd = self.daemon.on(self.vm).output() if self.daemon else '?'
+            return f'broker:\n{log.read()}\nkringd:\n{kringd}'
 
     def run(self, *args: str, timeout: float = 120, **options) -> subprocess.CompletedProcess:
         """`kring` with these arguments, to its end."""

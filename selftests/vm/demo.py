@@ -102,8 +102,8 @@ def second_life(snapshot, stat, program, ledger, log, say: Timeline, frames: int
         say(f'  guest: kicks_sent={counters["kicks_sent"]} '
             f'kicks_received={counters["kicks_received"]} '
             f'wakeups_rescued={counters["wakeups_rescued"]}')
-        shown = demo_agent.show(vm, region, vm.devices['kring-port'], say)
-        vm.shutdown()
+        shown, last = demo_agent.show(vm, region, vm.devices['kring-port'], say)
+        last.shutdown()
     return shown, status, restore_ms, host_numbers, guest_numbers
 
 

@@ -20,7 +20,8 @@ TESTS = os.path.join(BUILD, 'tests')
 MODULES = ('virtio_pci', 'virtio_pmem', 'nd_pmem', 'virtio_console')
 
 # The guest's.
-PROGRAMS = ('traffic-guest', 'eventfds', 'frames', 'hammer', 'kdev', 'sleepers', 'waiters')
+PROGRAMS = ('traffic-guest', 'edges', 'eventfds', 'frames', 'hammer', 'kdev', 'sleepers',
+            'waiters')
 
 # The module and what is under it, and nothing that races with it for the devices.
 LOAD = 'modprobe virtio_pci && modprobe kring'

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-"""Snapshot, restore, fork, pause: every frame arrives, once, in order, and every sleeper wakes."""
+"""Snapshot, restore, fork, pause: every frame arrives, once, in order; or it is an error, when
+memory and region do not belong together."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,11 +13,19 @@ import tempfile
 import time
 
 import rig
+from hand import Bell, Hand
 from kringvm import VM, Tap
 
 FRAMES = 3000
 DELAY_US = 300
 CHILDREN = 3
+
+# What ends each sleep on a region of another moment.
+STALE = {
+    'reader': 'EBADMSG', 'second reader': 'EBADMSG', 'writer': 'EBADMSG',
+    'second writer': 'EBADMSG', 'poll reader': 'ERR', 'poll writer': 'ERR', 'epoll reader': 'ERR',
+    'select reader': 'readable', 'all': 'asleep',
+}
 
 
 def start(directory: str) -> VM:
@@ -65,32 +75,104 @@ def check_fork(tap, vm, directory: str):
     vm.kill()
 
     for child in range(CHILDREN):
-        with VM.restore(snapshot) as other:
+        with VM.restore(snapshot, fork=True) as other:
             copy = os.path.join(other.workdir, 'ledger')
             shutil.copy(snapshot.file(ledger), copy)
             host = host_end(other, copy, send=FRAMES, receive=FRAMES, delay=DELAY_US)
             finish(tap, other, f'child {child}', program, host)
             generation = int(other.run('cat /sys/class/kring/kring/generation'))
-            tap.equal(generation, stat['generation'] + 1, f'child {child}: its own generation')
+            tap.equal(generation, stat['generation'] + 2, f'child {child}: its own generation')
 
 
-def check_sleepers(tap, directory: str) -> None:
-    """Who slept at the snapshot is woken by the first frame after the restore."""
+def ping(vm) -> bool:
+    """Whether frames go there and back."""
+    end = rig.HostEnd(vm.devices['kring-region'].path, vm.devices['kring-port'].socket,
+                      os.path.join(vm.workdir, 'ping.log'), ping=50)
+    program = vm.spawn('traffic-guest --echo 50')
+    return (end.wait(), program.wait()) == (0, 0)
+
+
+def replaced(snapshot, stale: str) -> VM:
+    """A restore with another region than the snapshot's."""
+    return VM.restore(snapshot, prepare=lambda path: shutil.copy(stale, path))
+
+
+def poisoned(vm) -> list:
+    """What the log has to say of it."""
+    return re.findall(r'kring kring: (\w+ is poisoned: .*)', vm.run('dmesg'))
+
+
+def check_stale(tap, snapshot, program, stale: str) -> None:
+    """From before the last host process: its next one makes the same generation of it."""
+    with replaced(snapshot, stale) as vm:
+        before = rig.stat(stale)
+        host = rig.HostEnd(vm.devices['kring-region'].path, vm.devices['kring-port'].socket,
+                           os.path.join(vm.workdir, 'host.log'), echo=True)
+        program = program.on(vm)
+        program.wait(20)
+        ended = dict(line.split(': ', 1) for line in program.output().splitlines())
+        tap.equal(ended, STALE, 'a region of an earlier moment: EBADMSG or EPOLLERR for all')
+        lines = poisoned(vm)
+        tap.diag('\n'.join(lines))
+        tap.ok(len(lines) == 2 and
+               any(re.match(r'h2g .*: tail in the region is not where we left it \(head \d+, '
+                            fr'tail \d+; in the region \d+, {before["h2g"]["tail"]}\)', line)
+                   for line in lines) and
+               any(re.match(r'g2h .*: head in the region is not where we left it \(head \d+, '
+                            fr'tail \d+; in the region {before["g2h"]["head"]}, \d+\)', line)
+                   for line in lines), 'one line for each ring says what differs', lines)
+        host.kill()
+        after = rig.stat(vm.devices['kring-region'].path)
+        tap.equal([after['h2g']['tail'], after['g2h']['head'], after['generation']],
+                  [before['h2g']['tail'], before['g2h']['head'], before['generation'] + 1],
+                  'the guest has not written to it')
+        tap.equal(vm.run('kdev rw read write poll reset read write').splitlines(),
+                  ['read: EBADMSG', 'write: EBADMSG', 'poll: ERR', 'reset: 0', 'read: EAGAIN',
+                   'write: 16'], 'KRING_IOC_RESET takes it up')
+        Hand(vm.devices['kring-region'].path).take()
+        tap.ok(ping(vm), 'and frames go both ways')
+
+
+def check_host_behind(tap, snapshot, stale: str) -> None:
+    """The guest has done nothing in between, the host has, and the guest has seen it."""
+    with replaced(snapshot, stale) as vm:
+        tap.equal(vm.run('kdev rw read write reset read write').splitlines(),
+                  ['read: EBADMSG', 'write: EBADMSG', 'reset: 0', 'read: EAGAIN', 'write: 16'],
+                  'a region whose host is behind: EBADMSG, and a reset takes it up')
+        lines = poisoned(vm)
+        tap.ok(len(lines) == 2 and
+               any('h2g is poisoned: head in the region is behind' in line for line in lines) and
+               any('g2h is poisoned: tail in the region is behind' in line for line in lines),
+               'one line for each ring says so', lines)
+
+
+def check_other_moments(tap, directory: str) -> None:
+    """Restores with a region that is not of the same moment as the guest's memory."""
+    early, behind = os.path.join(directory, 'early'), os.path.join(directory, 'behind')
     with start(directory) as vm:
+        region = vm.devices['kring-region'].path
         vm.run(rig.LOAD)
         vm.run(rig.PAIRED)
-        program = vm.spawn('sleepers')
+        ping(vm)
+        shutil.copy(region, early)
+        ping(vm)
+        vm.run('kdev w write write write write')
+        shutil.copy(region, behind)
+        hand = Hand(region)
+        hand.send(2)
+        hand.take()
+        with Bell(vm):
+            tap.equal(vm.run('sleep 0.3; kdev rw poll').strip(), 'poll: IN OUT',
+                      'the guest looks at what the host has done')
+        seen = vm.snapshot(os.path.join(directory, 'seen'))
+        vm.cont()
+        vm.run('kdev r read read')
+        program = vm.spawn('waiters')
         vm.run('sleep 1')
-        snapshot = vm.snapshot(os.path.join(directory, 'asleep'))
+        asleep = vm.snapshot(os.path.join(directory, 'asleep'))
         vm.kill()
-    with VM.restore(snapshot) as other:
-        host = host_end(other, os.path.join(other.workdir, 'ledger'), send=8)
-        program = program.on(other)
-        program.wait(20)
-        woken = sorted(program.output().split())
-        tap.equal(woken, ['epoll', 'epoll-et', 'poll', 'read', 'select'],
-                  'a read, a poll, a select and two epolls that slept at the snapshot wake')
-        tap.equal(host.wait(20), 0, 'and all that was sent is taken')
+    check_host_behind(tap, seen, behind)
+    check_stale(tap, asleep, program, early)
 
 
 def check_pauses(tap, directory: str) -> None:
@@ -138,7 +220,7 @@ def main() -> int:
             vm.run(rig.LOAD)
             vm.run(rig.PAIRED)
             check_fork(tap, vm, directory)
-        check_sleepers(tap, directory)
+        check_other_moments(tap, directory)
         check_pauses(tap, directory)
         check_crash(tap, directory)
     return tap.status

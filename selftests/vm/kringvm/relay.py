@@ -42,6 +42,7 @@ class Relay:
         self._sequence = itertools.count()
         self._wake_read, self._wake_write = os.pipe()
         self._stopping = False
+        self._dropping = False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(listen_path)
         self._listener.listen(1)
@@ -53,6 +54,10 @@ class Relay:
 
     def __exit__(self, *_):
         self.stop()
+
+    def drop_connection(self) -> None:
+        """Closes both ends of the connection that there is, if any; the host may connect again."""
+        self._dropping = True
 
     def stop(self) -> None:
         if self._stopping:
@@ -95,6 +100,7 @@ class Relay:
     def _pump(self, host: socket.socket, guest: socket.socket) -> None:
         """Until either end is gone or the relay is stopped."""
         self._late = []
+        self._dropping = False
         target = {H2G: guest, G2H: host}
         try:
             next_spurious = self._next_spurious()
@@ -110,7 +116,7 @@ class Relay:
                 due = min(next_spurious, self._late[0][0] if self._late else next_spurious,
                           now + 0.1)    # the rate may be changed meanwhile
                 ready = self._readable([host, guest], max(0.0, due - now))
-                if self._stopping:
+                if self._stopping or self._dropping:
                     return
                 if next_spurious == float('inf'):
                     next_spurious = self._next_spurious()

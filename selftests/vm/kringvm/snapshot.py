@@ -8,6 +8,10 @@ import subprocess
 from .devices import Devices
 from .kernel import Kernel
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))))
+TOOL = os.path.join(os.environ.get('KRING_BUILD', os.path.join(TOP, 'build')), 'kring')
+
 
 @dataclasses.dataclass
 class Snapshot:
@@ -33,6 +37,17 @@ class Snapshot:
     def file(self, path: str) -> str:
         """The copy of an extra file, known by its base name."""
         return os.path.join(self.directory, 'files', os.path.basename(path))
+
+
+def clone_region(source: str, target: str, fork: bool) -> None:
+    """A region of kring's gets another generation; what else a test puts there is copied."""
+    with open(source, 'rb') as file:
+        start = file.read(8)
+    if start[:4] == b'KRNG' or start[4:] == b'BRMA':
+        subprocess.run([TOOL, 'clone', *(['--fork'] if fork else []), '--', source, target],
+                       check=True, stdin=subprocess.DEVNULL)
+    else:
+        copy_file(source, target)
 
 
 def copy_file(source: str, target: str) -> None:

@@ -20,7 +20,7 @@ from .pciconfig import PCIConfig
 from .process import popen
 from .program import Program
 from .qmp import QMP, QMPError
-from .snapshot import Snapshot, copy_file
+from .snapshot import Snapshot, clone_region, copy_file
 
 QEMU = os.environ.get('KRING_QEMU', 'qemu-system-x86_64')
 APPEND = ('console=ttyS0,115200 ignore_loglevel printk.devkmsg=on panic=-1 oops=panic '
@@ -236,9 +236,8 @@ class VM:
     def pid(self) -> int:
         return self._process.pid
 
-    def _launch(self, args: list) -> None:
-        qmp, channel = self._path('qmp.sock'), self._path('tty.sock')
-        _check_socket_path(channel)
+    def command(self) -> list:
+        """The command line of QEMU. Its sockets and logs are in the workdir."""
         kvm = os.access('/dev/kvm', os.W_OK) and (
             os.path.exists('/sys/module/kvm_intel') or os.path.exists('/sys/module/kvm_amd'))
         command = [
@@ -250,16 +249,21 @@ class VM:
             '-append', f'{APPEND} {self.append}'.strip(),
             '-chardev', f'file,id=console,path={self._path("console.log")},append=on',
             '-serial', 'chardev:console',
-            '-chardev', f'socket,id=tty,path={channel},server=on,wait=off',
+            '-chardev', f'socket,id=tty,path={self._path("tty.sock")},server=on,wait=off',
             '-serial', 'chardev:tty',
-            '-qmp', f'unix:{qmp},server=on,wait=off',
+            '-qmp', f'unix:{self._path("qmp.sock")},server=on,wait=off',
             '-qtest', f'unix:{self._path("qtest.sock")},server=on,wait=off',
             '-qtest-log', '/dev/null',
             '-device', 'vmgenid,guid=auto,id=vmgenid']
         for device in self.devices:
             command += device.arguments()
+        return command + self.args
+
+    def _launch(self, args: list) -> None:
+        qmp = self._path('qmp.sock')
+        _check_socket_path(qmp)
         with open(self._path('qemu.log'), 'ab') as log:
-            self._process = popen(command + self.args + args, stdout=log, stderr=log)
+            self._process = popen(self.command() + args, stdout=log, stderr=log)
         # It answers once all sockets are there.
         self._wait(lambda: self._connect_qmp(qmp), 30, 'start of QEMU')
 
@@ -347,10 +351,13 @@ class VM:
     @classmethod
     def restore(cls, snapshot: Snapshot, workdir: str | None = None, in_place: bool = False,
                 prepare=None, sockets=None, run: bool = True, name: str = 'restored',
-                timeout: float = BOOT_TIMEOUT) -> 'VM':
+                timeout: float = BOOT_TIMEOUT, fork: bool = False,
+                clone: bool = True) -> 'VM':
         """A new VM in a new QEMU that goes on where the snapshot was taken. Its workdir has
-        copies of the region files, and sockets, under the names they had (`sockets` has other
+        clones of the region files, and sockets, under the names they had (`sockets` has other
         paths, by the port's id); in_place uses the first VM's region files as they are now.
+        fork makes it one of several: its regions get a uuid of their own. Without clone they are
+        mere copies, and nobody is told of a restore.
 
         prepare(path) is called for each region before the guest runs. run=False leaves the guest
         stopped, for the caller to cont().
@@ -358,19 +365,21 @@ class VM:
         vm = cls(snapshot.kernel, snapshot.initramfs, workdir, snapshot.memory, snapshot.args,
                  snapshot.append, name)
         try:
-            vm._restore(snapshot, in_place, prepare, sockets or {}, run, timeout)
+            vm._restore(snapshot, in_place, clone, fork, prepare, sockets or {}, run, timeout)
         except BaseException:
             vm.close(failed=True)
             raise
         return vm
 
-    def _restore(self, snapshot, in_place, prepare, sockets, run, timeout) -> None:
+    def _restore(self, snapshot, in_place, clone, fork, prepare, sockets, run, timeout) -> None:
         begin = time.monotonic()
         self.devices = snapshot.devices.moved(self.workdir, in_place, sockets)
         for device in self.devices:
             if device.is_region:
                 if in_place:
                     device.path = snapshot.region_paths[device.id]
+                elif clone:
+                    clone_region(snapshot.region(device.id), device.path, fork)
                 else:
                     copy_file(snapshot.region(device.id), device.path)
                 if prepare:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * The guest's end of test traffic, on /dev/kring: one process sends, one receives.
+ * The guest's end of test traffic, on /dev/kring: one process sends, one receives. With
+ * --reopen both go on with the next device when theirs is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,26 @@ struct options {
 	uint64_t echo;
 	unsigned int delay_us;
 	enum how how;
+	bool reopen;
 };
+
+static int open_device(const struct options *o, int flags)
+{
+	return open(o->device, flags | O_CLOEXEC | (o->how == HOW_POLL ? O_NONBLOCK : 0));
+}
+
+/* The device is gone: open the next one in its place. Return: whether to go on with it. */
+static bool reopened(int *fd, const struct options *o, int flags)
+{
+	if (!o->reopen)
+		return false;
+	close(*fd);
+	do {
+		usleep(1000);
+		*fd = open_device(o, flags);
+	} while (*fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV));
+	return *fd >= 0;
+}
 
 static int wait_for(int fd, short events)
 {
@@ -75,7 +95,9 @@ static int send_all(int fd, const struct options *o)
 
 	for (seq = 0; seq < o->send; seq++) {
 		pattern_fill(buf, seq);
-		n = send_frame(fd, buf, pattern_size(seq));
+		do {
+			n = send_frame(fd, buf, pattern_size(seq));
+		} while (n == -ENODEV && reopened(&fd, o, O_WRONLY));
 		if (n < 0)
 			break;
 	}
@@ -93,7 +115,9 @@ static int receive_all(int fd, const struct options *o)
 	ssize_t n = 0;
 
 	while (t.next < o->receive) {
-		n = receive_frame(fd, buf, sizeof(buf));
+		do {
+			n = receive_frame(fd, buf, sizeof(buf));
+		} while (n == -ENODEV && reopened(&fd, o, O_RDONLY));
 		if (n < 0)
 			break;
 		received += tally_count(&t, buf, n);
@@ -126,7 +150,7 @@ static int echo_all(int fd, const struct options *o)
 
 static const char help[] =
 	"usage: traffic-guest [--device PATH] [--send N] [--receive N] [--echo N]\n"
-	"                     [--delay MICROSECONDS] [--poll]\n";
+	"                     [--delay MICROSECONDS] [--poll] [--reopen]\n";
 
 static int parse(struct options *o, int argc, char **argv)
 {
@@ -137,6 +161,7 @@ static int parse(struct options *o, int argc, char **argv)
 		{ "echo", required_argument, NULL, 'e' },
 		{ "delay", required_argument, NULL, 'd' },
 		{ "poll", no_argument, NULL, 'p' },
+		{ "reopen", no_argument, NULL, 'o' },
 		{ }
 	};
 	int c;
@@ -161,6 +186,9 @@ static int parse(struct options *o, int argc, char **argv)
 		case 'p':
 			o->how = HOW_POLL;
 			break;
+		case 'o':
+			o->reopen = true;
+			break;
 		default:
 			return -EINVAL;
 		}
@@ -178,7 +206,7 @@ int main(int argc, char **argv)
 		fputs(help, stderr);
 		return 2;
 	}
-	fd = open(o.device, O_RDWR | O_CLOEXEC | (o.how == HOW_POLL ? O_NONBLOCK : 0));
+	fd = open_device(&o, O_RDWR);
 	if (fd < 0) {
 		perror(o.device);
 		return 1;

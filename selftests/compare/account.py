@@ -5,7 +5,7 @@ import dataclasses
 
 
 class Ledger:
-    """What `talk report` says of one end."""
+    """What `talk report` says of one end; '' where it has not begun."""
 
     def __init__(self, text: str):
         self.wrote, self.got, self.values = [], [], {}
@@ -20,7 +20,7 @@ class Ledger:
             raise ValueError('a ledger has overflowed')
 
     def __getitem__(self, name: str) -> int:
-        return self.values[name]
+        return self.values.get(name, 0)
 
 
 @dataclasses.dataclass

@@ -15,6 +15,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, 'selftests', 'vm'))
 import account                                          # noqa: E402
 import rig                                              # noqa: E402
+import table                                            # noqa: E402
 import transports                                       # noqa: E402
 from kringvm import VM, QMPError, popen                           # noqa: E402
 from vsock_device import Unavailable                    # noqa: E402
@@ -23,7 +24,7 @@ TALK = os.path.join(rig.TESTS, 'talk')
 MEMORY = '512M'
 COUNT_BYTES = 64 * 8192     # 164 s, at 20 ms each
 GUEST_GO = '/run/compare/go'
-MIDDLE_TIMEOUT, FIRST_TIMEOUT, END_TIMEOUT = 60, 60, 120    # seconds
+MIDDLE_TIMEOUT, FIRST_TIMEOUT, END_TIMEOUT = 60, 30, 120    # seconds
 
 
 class Timeline:
@@ -48,6 +49,7 @@ class Conversation:
         self.log = transport.path(f'{name}.log')
         self.program = [kind, str(total)]
         self.process = self.host = self.guest = None
+        self.caught = False     # in the middle, by the snapshot
 
     def start(self, vm: VM) -> None:
         guest = ['talk', 'guest', *self.program, self.guest_ledger, GUEST_GO]
@@ -70,8 +72,8 @@ class Conversation:
         run = subprocess.run([TALK, 'report', self.host_ledger], capture_output=True, text=True,
                              stdin=subprocess.DEVNULL)
         status, text = vm.sh(f'talk report {self.guest_ledger}')
-        self.host = account.Ledger(run.stdout) if not run.returncode else None
-        self.guest = account.Ledger(text) if not status else None
+        self.host = account.Ledger('' if run.returncode else run.stdout)
+        self.guest = account.Ledger('' if status else text)
 
     @property
     def in_the_middle(self) -> bool:
@@ -89,78 +91,6 @@ class Conversation:
         if not self.host['mark'] or not self.host[what]:
             return None
         return (self.host[what] - self.host['mark']) / 1e6
-
-
-class Row:
-    """Of the table: one transport, and all that was measured of it."""
-
-    def __init__(self, transport: transports.Transport, conversations: list):
-        self.transport = transport
-        self.count, self.bulk = conversations
-        self.both = conversations
-        self.account = self.count.account + self.bulk.account
-
-    def sum(self, what: str, guest: bool = False) -> int:
-        return sum((c.guest if guest else c.host)[what] for c in self.both)
-
-    @property
-    def ended(self) -> bool:
-        return self.sum('done') == len(self.both) and not self.account.missing
-
-    @property
-    def survived(self) -> bool:
-        """To their end over the connections that they began with."""
-        return (self.ended and self.sum('greetings') == len(self.both) and
-                not any(self.sum(what) for what in ('resyncs', 'breaks', 'status')))
-
-    @property
-    def perfect(self) -> bool:
-        return self.survived and self.account == account.Account()
-
-    def duties(self) -> str:
-        """What the two programs have done about it, counted by themselves."""
-        found = []
-        again = self.sum('greetings') - len(self.both)
-        if again > 0:
-            found += [f'{again}x {self.transport.again}, {self.transport.guest_again}']
-        if self.sum('resyncs'):
-            found += [f'{self.sum("resyncs")}x agree anew where to go on']
-        if self.account.resent:
-            found += [f'send {self.account.resent} bytes again']
-        if self.account.dropped:
-            found += [f'drop {self.account.dropped} bytes that were there already']
-        if self.account.unknown:
-            found += [f'drop {self.account.unknown} bytes that make no sense']
-        if not self.ended:
-            found += ['all in vain: it never came to its end']
-        return '; '.join(found) or 'nothing'
-
-    def cells(self) -> list:
-        def shown(value):
-            return '-' if value is None else f'{value:.0f}'
-        return [self.transport.name, 'yes' if self.survived else 'no', str(self.account.lost),
-                str(self.account.doubled), shown(self.count.milliseconds('first')),
-                shown(self.count.milliseconds('echo')), self.duties()]
-
-
-HEAD = ['transport', 'survived', 'bytes lost', 'bytes doubled', 'first byte after (ms)',
-        'first echo after (ms)', 'what its programs had to do']
-
-
-def show(rows: list, skipped: list) -> None:
-    cells = [HEAD, *(row.cells() for row in rows),
-             *([name, 'skipped', '-', '-', '-', '-', why] for name, why in skipped)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD) - 1)] + [0]
-    for number, line in enumerate(cells):
-        # All but names and words to the right.
-        print('| ' + ' | '.join(cell.rjust(width) if 2 <= column < len(HEAD) - 1 else
-                                cell.ljust(width)
-                                for column, (cell, width) in enumerate(zip(line, widths))) + ' |')
-        if not number:
-            print('|' + '|'.join('-' * (width + 2) for width in widths[:-1]) + '| --- |')
-    for row in rows:
-        for note in row.transport.notes:
-            print(f'{row.transport.name}: {note}.')
 
 
 class Comparison:
@@ -210,6 +140,8 @@ class Comparison:
             self.wait(vm, MIDDLE_TIMEOUT, lambda: all(c.in_the_middle for c in self.each()))
             time.sleep(1)   # buffers fill
             self.tell(vm)
+            for conversation in self.each():
+                conversation.caught = conversation.in_the_middle
             for transport in self.transports:
                 transport.before(vm)
             sockets = {key: path for t in self.transports for key, path in t.sockets().items()}
@@ -268,11 +200,9 @@ class Comparison:
     def tell(self, vm: VM) -> None:
         for conversation in self.each():
             conversation.look(vm)
-            ledgers = conversation.host, conversation.guest
             self.say(f'  {conversation.transport.name}, {conversation.kind}: of '
-                     f'{conversation.total} bytes ' + ', '.join(
-                         f'the {end} has {ledger["have"] if ledger else 0}'
-                         for end, ledger in zip(('host', 'guest'), ledgers)))
+                     f'{conversation.total} bytes the host has {conversation.host["have"]}, '
+                     f'the guest has {conversation.guest["have"]}')
 
     def logs(self) -> str:
         text = ''
@@ -293,11 +223,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='compare-') as directory:
         comparison = Comparison(directory, total, say)
         comparison.second_life(*comparison.first_life())
-        rows = [Row(transport, both) for transport, both in comparison.conversations.items()]
+        rows = [table.Row(transport, both) for transport, both in comparison.conversations.items()]
         if comparison.logs():
             say(f'what the programs complained of:\n{comparison.logs()}')
     print()
-    show(rows, comparison.skipped)
+    table.show(rows, comparison.skipped)
     kring = next((row for row in rows if isinstance(row.transport, transports.Kring)), None)
     if not kring:
         print('\ncompare: there is no kring to compare with')

@@ -246,7 +246,8 @@ class Vsock(Transport):
     def before(self, vm: VM) -> None:
         refused = vsock_device.refusal(vm)
         self.notes.append('the device was unplugged before the snapshot, and another one plugged '
-                          'in after the restore' + (f', as QEMU says: {refused}' if refused else ''))
+                          'in after the restore'
+                          + (f', as QEMU says: {refused}' if refused else ''))
         self.device.unplug(vm)
 
     def killed(self) -> None:

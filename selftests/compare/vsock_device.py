@@ -113,8 +113,9 @@ class Device:
         vm.qmp.execute('chardev-add', {'id': f'{ID}.chr', 'backend': {
             'type': 'socket', 'data': {'server': False, 'addr': {
                 'type': 'unix', 'data': {'path': self._socket}}}}})
-        vm.qmp.execute('device_add', {'driver': 'vhost-user-vsock-pci', 'id': ID, 'addr': '0x0',
-                                      'chardev': f'{ID}.chr', 'bus': vm.devices.free_root_port().id})
+        vm.qmp.execute('device_add', {
+            'driver': 'vhost-user-vsock-pci', 'id': ID, 'chardev': f'{ID}.chr',
+            'bus': vm.devices.free_root_port().id, 'addr': '0x0'})
         vm.run('until ls /sys/bus/virtio/drivers/vmw_vsock_virtio_transport | grep -q virtio; do '
                'sleep 0.05; done')
         os.symlink(self._uds, self.path)

@@ -12,8 +12,8 @@
 #include "client_internal.h"
 
 /* Between two attempts, at first and at last. */
-#define PAUSE_MIN	100000
-#define PAUSE_MAX	1000000
+#define PAUSE_MIN	20000
+#define PAUSE_MAX	200000
 
 /* Else it would be a quarter of a second. */
 #define ACCURACY	1000

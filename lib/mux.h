@@ -349,8 +349,8 @@ void kring_stream_set_ops(struct kring_stream *stream, const struct kring_stream
 /**
  * kring_stream_on_done() - be told when a stream that was closed is over
  * @stream: stream, before kring_stream_close()
- * @done: called once behind kring_stream_close(), from where callbacks come; @closed: the peer has closed it too, so that
- *	it has all that it wants; else it was reset or lost, by whomever
+ * @done: called once behind kring_stream_close(), from where callbacks come; @closed: the peer
+ *	has closed it too, so that it has all that it wants; else it was reset or lost
  * @owner: its
  */
 void kring_stream_on_done(struct kring_stream *stream, void (*done)(void *owner, bool closed),

@@ -58,6 +58,10 @@ _kring() {
             return
         fi
         ;;
+    --on-fork)
+        mapfile -t COMPREPLY < <(compgen -W "keep detach kill" -- "$word")
+        return
+        ;;
     --user | -u)
         mapfile -t COMPREPLY < <(compgen -u -- "$word")
         return

@@ -26,6 +26,13 @@ def wait_for(condition, seconds: float = 10) -> bool:
     return True
 
 
+def listens(path: str) -> bool:
+    """Whether somebody does on the unix socket at @path; it is there a moment before."""
+    with open('/proc/net/unix', encoding='utf-8', errors='replace') as file:
+        return any(line.endswith(f' {path}\n') and line.split()[3] == '00010000'
+                   for line in file)
+
+
 class Guest:
     """kringd --listen, for one client at a time."""
 
@@ -42,7 +49,7 @@ class Guest:
                 stdout=log, stderr=log if stderr < 0 else stderr)
         self.env = {name: value for name, value in os.environ.items()
                     if not name.startswith('KRING_')} | {'KRING_SOCKET': self.socket}
-        if not wait_for(lambda: os.path.exists(self.socket) or self.process.poll() is not None):
+        if not wait_for(lambda: listens(self.socket) or self.process.poll() is not None):
             raise RuntimeError('kringd does not listen')
         if self.process.poll() is not None:
             raise RuntimeError(f'kringd has ended: {self.text()}')

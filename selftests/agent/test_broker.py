@@ -224,10 +224,11 @@ def check_credit(tap, b) -> None:
     raw, stat = Raw(b.path), Raw(b.path)
     stat.expect(HELLO)
     raw.send(OPEN, 1, open_message('exec', b'\x0a\x03cat\x0a\x09/dev/zero'))
-    rss = 0
+    rss, number, end = 0, 1, time.monotonic() + 60
     try:
-        for i in range(4000):
-            raw.send(ACK, 1, struct.pack('<I', 1 << 20), offset=exec_sent(stat, 2 * i + 1))
+        while time.monotonic() < end:
+            raw.send(ACK, 1, struct.pack('<I', 1 << 20), offset=exec_sent(stat, number))
+            number += 2
             rss = max(rss, b.broker_rss())
     except OSError:
         pass

@@ -133,7 +133,8 @@ def check_once(tap, b) -> None:
 
 
 def check_signals(tap, b) -> None:
-    script = 'trap "echo int" INT; trap "echo usr; exit 4" USR1; echo on; while :; do sleep 0.1; done'
+    script = ('trap "echo int" INT; trap "echo usr; exit 4" USR1; echo on; '
+              'while :; do sleep 0.1; done')
     process = b.start('exec', '--', 'sh', '-c', script)
     process.stdout.readline()
     kill(b)

@@ -48,9 +48,9 @@ def check_killed(tap) -> None:
 
 def check_told_to_end(tap) -> None:
     with Broker() as b:
-        process = b.start('exec', '-i', '--', 'sh', '-c', 'read x; echo $x; exit 9',
+        process = b.start('exec', '-i', '--', 'sh', '-c', 'echo on; read x; echo $x; exit 9',
                           stdin=subprocess.PIPE)
-        wait_for(b.children)
+        process.stdout.readline()
         start = time.monotonic()
         tap.equal(b.end_broker(), 0, 'SIGTERM')
         tap.ok(time.monotonic() - start < 0.9 and not os.path.exists(b.path),
@@ -246,9 +246,9 @@ def names(raw, *streams: bytes) -> list | None:
 def check_strangers(tap) -> None:
     """Who does not know a token gets nothing, whatever he says."""
     with Broker('--streams-max', '100') as b:
-        victim = b.start('exec', '-i', '--', 'sh', '-c', 'read x; echo $x; exit 3',
+        victim = b.start('exec', '-i', '--', 'sh', '-c', 'echo on; read x; echo $x; exit 3',
                          stdin=subprocess.PIPE)
-        wait_for(b.children)
+        victim.stdout.readline()
         b.kill_broker()
         victim.send_signal(signal.SIGSTOP)
         b.start_broker()

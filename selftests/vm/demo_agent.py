@@ -225,8 +225,9 @@ class Child:
                           counted(name).endswith(have.stdout))
             self.lines += have.stdout.count(10)
             if not ends[name]:
-                self.complaints.append(f'{name}: {have.stdout[:40]}, {have.stdout.count(10)} lines, '
-                                       f'exit status {have.returncode} {have.stderr.decode()}')
+                self.complaints.append(f'{name}: {have.stdout[:40]}, {have.stdout.count(10)} '
+                                       f'lines, exit status {have.returncode} '
+                                       f'{have.stderr.decode()}')
         generation = json.loads(a.run('info', '--json').stdout)['generation']
         hook = a.sh('tail -n 1 /tmp/restored').split()
         self.good = all(ends.values()) and hook[1:] == [str(generation), '1']

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-"""What torture is done to: a VM with kringd, a broker, and a doorbell between them, whose paths stay
-the same whichever process is behind them."""
+"""What torture is done to: a VM with kringd, a broker, and a doorbell between them, whose paths
+stay the same whichever process is behind them."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-"""Talks with the guest that last for seconds, each with an oracle that knows every byte and the exit
-status. What is lost, doubled or changed is counted in records."""
+"""Talks with the guest that last for seconds, each with an oracle that knows every byte and the
+exit status. What is lost, doubled or changed is counted in records."""
 
 import hashlib
 import os

@@ -207,14 +207,15 @@ def check_garbage(tap, b) -> None:
 
 
 def exec_sent(stat, number: int) -> int:
-    """Bytes that programs' output has had so far, as broker.stat tells on that stream."""
+    """Bytes of output that this process was sent so far, as broker.stat tells on that stream."""
     total = 0
     stat.send(OPEN, number, open_message('broker.stat'))
     while (frame := stat.receive())[0] != CLOSE:
         # A length, and an Info with Counters.
         if frame[0] == CONTROL and parse(frame[4][4:]).get(1) == b'exec':
             counters = [parse(counter) for counter in repeated(frame[4][4:], 19)]
-            total += sum(c.get(2, 0) for c in counters if c[1] == b'to_host')
+            row = {c[1]: c.get(2, 0) for c in counters}
+            total += row[b'to_host'] if row[b'pid'] == os.getpid() else 0
     stat.send(CLOSE, number)
     return total
 
@@ -300,8 +301,8 @@ def check_small_ring(tap) -> None:
 
 
 def check_guest_restart(tap, b) -> None:
-    process = b.start('exec', '--', 'sleep', '1000')
-    wait_for(b.children)
+    process = b.start('exec', '--', 'sh', '-c', 'echo on; sleep 1000')
+    process.stdout.readline()
     b.process.kill()
     b.process.wait()
     os.unlink(b.socket)
@@ -310,8 +311,8 @@ def check_guest_restart(tap, b) -> None:
     _, err = process.communicate(timeout=20)
     tap.ok(process.returncode == 125 and err, "the guest's agent was replaced: streams end", err)
     tap.ok(b.sh('echo hi').stdout == b'hi\n', 'and others begin')
-    process = b.start('exec', '--', 'sleep', '1000')
-    wait_for(fresh.children)
+    process = b.start('exec', '--', 'sh', '-c', 'echo on; sleep 1000')
+    process.stdout.readline()
     b.bridge.send_signal(signal.SIGUSR1)
     wait_for(lambda: 'trying again' in b.broker_text())
     # kringd loses the bridge, which is its host, and ends what that has.

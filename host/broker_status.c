@@ -83,7 +83,7 @@ static bool stderr_has_room(void)
 	return poll(&fd, 1, 0) == 1 && fd.revents & POLLOUT;
 }
 
-static bool may_print(struct broker *broker)
+static bool may_print(struct broker *broker, bool detail)
 {
 	struct timespec now;
 
@@ -97,6 +97,9 @@ static bool may_print(struct broker *broker)
 		broker->lines_second = now.tv_sec;
 		broker->lines = 0;
 	}
+	/* Details must not crowd out what matters. */
+	if (detail && broker->lines >= LINES_MAX / 2)
+		return false;
 	return ++broker->lines <= LINES_MAX;
 }
 
@@ -109,7 +112,7 @@ void broker_event(struct broker *broker, bool detail, const char *kind, const ch
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if ((!detail || broker->args->verbose) && may_print(broker))
+	if ((!detail || broker->args->verbose) && may_print(broker, detail))
 		tool_notice("broker: %s", text);
 	LIST_FOREACH(sub, &broker->subscribers, link) {
 		if (sub->lost && kring_stream_room(sub->stream, 0) > sizeof(text)) {

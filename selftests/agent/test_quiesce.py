@@ -73,7 +73,7 @@ def check_command(tap, guest) -> None:
 
 def check_environment(tap, guest) -> None:
     for directory in ('freeze.d', 'thaw.d'):
-        guest.hook(directory, 'only', 'env | grep ^KRING_ | sort >>$notes')
+        guest.hook(directory, 'only', 'env | grep "^KRING_[FNOU]" | sort >>$notes')
     with open_host(guest) as host:
         host.anew(8, 7)
         host.restore()

@@ -50,7 +50,7 @@ int switch_orphan(struct switchboard *sb, const struct kring_resume *guest)
 {
 	struct switch_stream *s;
 
-	if (!guest->number || !has_token(guest))
+	if (!guest->number || guest->absent || !has_token(guest))
 		return -EINVAL;
 	if (switch_find_ring(sb, guest->number) || find_token(sb, guest->token))
 		return -EEXIST;

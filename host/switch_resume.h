@@ -30,8 +30,8 @@ void switch_clear(struct switchboard *sb);
  * @sb: switch
  * @guest: what it has of it
  *
- * Return: 0; -EINVAL: it has no number or no token, so nobody can ask for it; -EEXIST: its
- * number or token is there already; -ENOSPC: there are too many streams; -ENOMEM.
+ * Return: 0; -EINVAL: it is absent, or has no number or no token, so nobody can ask for it;
+ * -EEXIST: its number or token is there already; -ENOSPC: there are too many streams; -ENOMEM.
  */
 int switch_orphan(struct switchboard *sb, const struct kring_resume *guest);
 

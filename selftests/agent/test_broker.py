@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import signal
 import socket
 import stat
@@ -458,6 +459,9 @@ def check_end(tap, b) -> None:
     process = b.start('exec', '--', 'sleep', '1000')
     events = b.start('events')
     wait_for(lambda: 'exec' in b.run('top', '--once', '-i', '0.1').stdout.decode())
+    # Until it has been told of something, which others do.
+    while not select.select([events.stdout], [], [], 0.1)[0]:
+        b.exec('true')
     start = time.monotonic()
     tap.equal(b.end_broker(signal.SIGINT), 0, 'SIGINT ends it')
     tap.ok(time.monotonic() - start < 3 and not os.path.exists(b.path), 'soon, and its socket')

@@ -188,14 +188,14 @@ static struct kring_resume input_resume(struct input *in)
 static void take(struct switchboard *sb, struct switch_port *port, struct input *in)
 {
 	struct kring_resume resume = input_resume(in);
+	bool used = switch_find_port(sb, port, resume.number), waits = false;
 	struct switch_stream *s;
-	bool waits = false;
 
 	TAILQ_FOREACH(s, &sb->orphans, link)
 		waits |= resume.token[5] && s->ends->guest.token[5] == resume.token[5];
 	if (switch_take(sb, port, &resume) || resume.absent)
 		return;
-	require(waits);
+	require(waits && !used);
 	s = switch_find_port(sb, port, resume.number);
 	require(s && s->ends && s->ends->guest.token[5] == resume.token[5]);
 }

@@ -122,10 +122,13 @@ static void test_closed(void)
 
 static void test_strange_guest(void)
 {
+	struct kring_resume absent = has(109, 9, 0);
 	unsigned int i;
 
 	setup();
 	must(!guest_has(101, 1, 0));
+	absent.absent = true;
+	ok(switch_orphan(sb, &absent) == -EINVAL, "what is absent waits for nobody");
 	ok(guest_has(0, 9, 0) == -EINVAL && guest_has(103, 0, 0) == -EINVAL,
 	   "one without a number, or without a token, waits for nobody");
 	ok(guest_has(101, 9, 0) == -EEXIST, "a number twice");

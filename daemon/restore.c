@@ -35,8 +35,6 @@ struct restore_event {
  * @agent: agent
  * @running: @now is being dealt with
  * @asked: the present host waits for an answer
- * @generation: of the region when the guest was last used
- * @peer_generation: that the present host has said
  * @now: what is dealt with
  * @hooks: restore.d
  */
@@ -44,66 +42,53 @@ static struct restore {
 	struct agent *agent;
 	bool running;
 	bool asked;
-	uint64_t generation;
-	uint64_t peer_generation;
 	struct restore_event now;
 	struct hooks hooks;
 } restore;
 
 void restore_hello(struct agent *agent)
 {
-	if (restore.running) {
-		restore.asked = false;
-		link_hold(agent->link, true);
-	} else {
-		restore.generation = restore.peer_generation;
-	}
-	restore.peer_generation = agent->hello.peer_generation;
+	if (!restore.running)
+		return;
+	restore.asked = false;
+	link_hold(agent->link, true);
 }
 
-/* Whether the region's last restore is the one that @hello knows of, or an older one. */
+/* NULL: the host has not said it. */
+static const uint8_t *event_uuid(const struct restore_event *event)
+{
+	return event->event.has_uuid ? event->event.uuid : NULL;
+}
+
 static bool is_known(const struct kring_hello *hello, const struct restore_event *event)
 {
-	if (event->event.has_uuid &&
-	    (!hello->has_uuid || memcmp(hello->uuid, event->event.uuid, KRING_UUID_LEN)))
-		return false;
-	return event->restored <= hello->restored;
+	return kring_restored_known(hello, event->restored, event_uuid(event));
 }
 
 /* The host that has asked may have gone: the next one hears of it in Hello, or asks itself. */
 static void restore_answer(const struct restore_event *event, uint64_t old_generation)
 {
 	struct agent *agent = restore.agent;
-	Kring__Restored message = KRING__RESTORED__INIT;
 
-	if (!is_known(&agent->hello, event)) {
-		agent->hello.restored = event->restored;
-		agent->hello.has_uuid |= event->event.has_uuid;
-		if (event->event.has_uuid)
-			memcpy(agent->hello.uuid, event->event.uuid, KRING_UUID_LEN);
-	}
 	if (!restore.asked || !agent->link)
 		return;
 	restore.asked = false;
-	message.new_generation = event->event.new_generation;
-	message.restored = agent->hello.restored;
-	if (agent->hello.has_uuid) {
-		message.uuid.data = agent->hello.uuid;
-		message.uuid.len = KRING_UUID_LEN;
-	}
-	if (kring_restored_answer(&agent->hello, agent->mux, &message, old_generation))
+	if (kring_restored_answer(agent->mux, old_generation, event->event.new_generation))
 		log_error("restored: out of memory");
 }
 
 static void restore_finish(struct hooks *hooks)
 {
+	const struct restore_event *now = &restore.now;
 	struct agent *agent = restore.agent;
 
 	if (hooks->failed)
 		log_warning("restored: %u of %zu hooks failed", hooks->failed, hooks->next);
 	restore.running = false;
-	restore.generation = restore.now.event.new_generation;
-	restore_answer(&restore.now, restore.now.event.old_generation);
+	if (!is_known(&agent->hello, now))
+		kring_restored_dealt(&agent->hello, now->event.new_generation, now->restored,
+				     event_uuid(now));
+	restore_answer(now, now->event.old_generation);
 	quiesce_release(agent);
 	if (agent->link)
 		link_hold(agent->link, false);
@@ -127,10 +112,7 @@ static void restore_begin(struct agent *agent, const struct restore_event *now)
 	restore.running = true;
 	/* From the next frame on. */
 	link_hold(agent->link, true);
-	/* What the host's Hello has said is most likely the new one already. */
-	event->old_generation = restore.generation;
-	if (restore.peer_generation != event->new_generation)
-		event->old_generation = restore.peer_generation;
+	event->old_generation = agent->hello.known_generation;
 	log_info("%s: generation %" PRIu64 ", it was %" PRIu64,
 		 event->forked ? "forked" : "restored", event->new_generation,
 		 event->old_generation);

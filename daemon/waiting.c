@@ -30,18 +30,20 @@ struct waiting {
 static TAILQ_HEAD(, waiting) waitings = TAILQ_HEAD_INITIALIZER(waitings);
 static size_t waiting_bytes;
 
-static void waiting_free(struct waiting *waiting)
+static void waiting_leave(struct waiting *waiting)
 {
 	TAILQ_REMOVE(&waitings, waiting, list);
 	waiting_bytes -= sizeof(*waiting) + waiting->len;
-	free(waiting);
 }
 
 static void waiting_reset(struct kring_stream *stream, const void *error, size_t len)
 {
+	struct waiting *waiting = kring_stream_owner(stream);
+
 	(void)error;
 	(void)len;
-	waiting_free(kring_stream_owner(stream));
+	waiting_leave(waiting);
+	free(waiting);
 }
 
 static const struct kring_stream_ops waiting_ops = {
@@ -87,8 +89,7 @@ void waiting_release(struct agent *agent)
 		kring_stream_hold(stream, false);
 	while ((waiting = TAILQ_FIRST(&waitings))) {
 		stream = waiting->stream;
-		TAILQ_REMOVE(&waitings, waiting, list);
-		waiting_bytes -= sizeof(*waiting) + waiting->len;
+		waiting_leave(waiting);
 		kring_stream_set_ops(stream, NULL, NULL);
 		agent_open(agent, stream, waiting->open, waiting->len);
 		free(waiting);

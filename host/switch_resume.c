@@ -13,13 +13,6 @@
 
 #include "switch_internal.h"
 
-static bool has_token(const struct kring_resume *resume)
-{
-	static const uint8_t none[KRING_TOKEN_LEN];
-
-	return memcmp(resume->token, none, KRING_TOKEN_LEN);
-}
-
 /* Tokens are random where they are honest. */
 static struct switch_chain *token_chain(struct switchboard *sb, const uint8_t *token)
 {
@@ -50,7 +43,7 @@ int switch_orphan(struct switchboard *sb, const struct kring_resume *guest)
 {
 	struct switch_stream *s;
 
-	if (!guest->number || guest->absent || !has_token(guest))
+	if (!guest->number || guest->absent || !kring_resume_has_token(guest))
 		return -EINVAL;
 	if (switch_find_ring(sb, guest->number) || find_token(sb, guest->token))
 		return -EEXIST;

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "internal.h"
 #include "message.h"
 #include "mux.h"
 #include "restored.h"
@@ -16,10 +16,8 @@ static uint64_t random_number(void)
 {
 	uint64_t number;
 
-	do {
-		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-			number = 0;
-	} while (!number);
+	while (kring_random(&number, sizeof(number)) || !number)
+		;
 	return number;
 }
 

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <kring/stream.h>
 
+#include "internal.h"
 #include "message.h"
 #include "mux.h"
 
@@ -186,7 +186,7 @@ struct kring_stream *kring_open_with(struct kring_mux *mux, const struct kring_o
 	open.service = (char *)args->service;
 	open.on_fork = args->on_fork;
 	/* Without one it lives as long as the connection does. */
-	if (getrandom(token, sizeof(token), 0) == sizeof(token)) {
+	if (!kring_random(token, sizeof(token))) {
 		open.token.data = token;
 		open.token.len = sizeof(token);
 	}

@@ -117,8 +117,8 @@ void *kring_unpack_close(const ProtobufCMessageDescriptor *type, const void *buf
  * @said: the peer has said Hello to us, and what follows is what it said
  * @restoring: RESTORED was said, or is going to be, and was not answered; the host pulls
  *	nothing of streams
- * @known_generation: the guest's: of the last Hello, but for those behind a restore that it has
- *	not dealt with
+ * @known_generation: the guest's: what the last host has said, but for those that came behind a
+ *	restore which it has not dealt with
  * @peer_instance: of the peer's connection
  * @peer_process: of the peer's process
  * @peer_generation: of the region
@@ -189,16 +189,27 @@ int kring_hello_received(struct kring_hello *hello, struct kring_mux *mux,
 			 const void *message, size_t len);
 
 /**
- * kring_restored_answer() - the guest has dealt with RESTORED
- * @hello: the guest's; takes over what was restored
- * @mux: multiplexer; answers
- * @restored: what the host has said
- * @old_generation: @hello->known_generation, as it was when the host said so
- *
- * Return: 0 or -ENOMEM.
+ * kring_restored_known() - whether the guest has dealt with a restore, or with a later one
+ * @hello: the guest's
+ * @restored: generation that the restore has made
+ * @uuid: of the region, NULL: not said
  */
-int kring_restored_answer(struct kring_hello *hello, struct kring_mux *mux,
-			  const Kring__Restored *restored, uint64_t old_generation);
+bool kring_restored_known(const struct kring_hello *hello, uint64_t restored,
+			  const uint8_t *uuid);
+
+/**
+ * kring_restored_dealt() - the guest has dealt with RESTORED, and need not be told again
+ * @hello: the guest's
+ * @generation: of the region now
+ * @restored: generation that the restore has made
+ * @uuid: of the region, NULL: not said
+ */
+void kring_restored_dealt(struct kring_hello *hello, uint64_t generation, uint64_t restored,
+			  const uint8_t *uuid);
+
+/** kring_restored_answer() - tell that to the host that has said RESTORED; 0 or -ENOMEM */
+int kring_restored_answer(struct kring_mux *mux, uint64_t old_generation,
+			  uint64_t new_generation);
 
 /** kring_restored_answered() - the host has got that answer: for kring_mux_ops.restored */
 void kring_restored_answered(struct kring_hello *hello, struct kring_mux *mux);

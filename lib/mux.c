@@ -42,6 +42,13 @@ bool kring_mux_pending(const struct kring_mux *mux)
 	return mux->notice_count || (!mux->held && !TAILQ_EMPTY(&mux->ready));
 }
 
+/* There may be something to pull, where there was or was not before. */
+static void tell_output(struct kring_mux *mux, bool before)
+{
+	if (!before && kring_mux_pending(mux) && mux->args.ops->output)
+		mux->args.ops->output(mux);
+}
+
 void mux_output(struct kring_mux *mux, struct kring_stream *stream)
 {
 	bool pending = kring_mux_pending(mux);
@@ -54,8 +61,7 @@ void mux_output(struct kring_mux *mux, struct kring_stream *stream)
 		stream->ready = true;
 		TAILQ_INSERT_TAIL(&mux->ready, stream, turns);
 	}
-	if (!pending && kring_mux_pending(mux) && mux->args.ops->output)
-		mux->args.ops->output(mux);
+	tell_output(mux, pending);
 }
 
 void kring_mux_hold(struct kring_mux *mux, bool hold)
@@ -63,8 +69,7 @@ void kring_mux_hold(struct kring_mux *mux, bool hold)
 	bool pending = kring_mux_pending(mux);
 
 	mux->held = hold;
-	if (!pending && kring_mux_pending(mux) && mux->args.ops->output)
-		mux->args.ops->output(mux);
+	tell_output(mux, pending);
 }
 
 size_t mux_header(void *buf, uint8_t type, uint8_t channel, uint16_t flags, uint32_t stream,
@@ -111,8 +116,7 @@ void mux_notice(struct kring_mux *mux, uint8_t type, uint32_t stream, uint64_t o
 	pending = kring_mux_pending(mux);
 	STAILQ_INSERT_TAIL(&mux->notices, notice, link);
 	mux->notice_count++;
-	if (!pending && mux->args.ops->output)
-		mux->args.ops->output(mux);
+	tell_output(mux, pending);
 }
 
 struct kring_mux *kring_mux_new(const struct kring_mux_args *args)

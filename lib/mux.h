@@ -116,6 +116,9 @@ struct kring_resume {
 	struct kring_position channels[KRING_CHANNELS + 1];
 };
 
+/** kring_resume_has_token() - whether it is of a stream that can be resumed */
+bool kring_resume_has_token(const struct kring_resume *resume);
+
 enum kring_role {
 	KRING_ROLE_HOST,
 	KRING_ROLE_GUEST,

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "part.h"
 
 #define TRIES	8
@@ -35,7 +35,7 @@ static int make_name(struct kring_part *part)
 {
 	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+	if (kring_random(&number, sizeof(number)))
 		return -EIO;
 	snprintf(part->name, sizeof(part->name), ".kring-%016llx.part",
 		 (unsigned long long)number);

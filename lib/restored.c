@@ -31,17 +31,20 @@ static bool both_know(const struct kring_hello *hello, const Kring__Hello *said)
 	return hello->has_uuid && said->uuid.len == sizeof(hello->uuid);
 }
 
-static bool another_region(const struct kring_hello *hello, const Kring__Hello *said)
+bool kring_restored_known(const struct kring_hello *hello, uint64_t restored,
+			  const uint8_t *uuid)
 {
-	return memcmp(hello->uuid, said->uuid.data, sizeof(hello->uuid));
+	if (uuid && (!hello->has_uuid || memcmp(hello->uuid, uuid, sizeof(hello->uuid))))
+		return false;
+	return restored <= hello->restored;
 }
 
 void restored_expect(struct kring_hello *hello, const Kring__Hello *said)
 {
-	hello->restoring = both_know(hello, said) && (said->restored > hello->restored ||
-						      another_region(hello, said));
+	hello->restoring = both_know(hello, said) &&
+			   !kring_restored_known(hello, said->restored, said->uuid.data);
 	if (!hello->restoring)
-		hello->known_generation = hello->generation;
+		hello->known_generation = said->generation;
 }
 
 int restored_say(struct kring_hello *hello, struct kring_mux *mux, const Kring__Hello *said)
@@ -52,7 +55,7 @@ int restored_say(struct kring_hello *hello, struct kring_mux *mux, const Kring__
 
 	if (!both_know(hello, said))
 		return 0;
-	forked = another_region(hello, said);
+	forked = memcmp(hello->uuid, said->uuid.data, sizeof(hello->uuid));
 	if (!forked && hello->restored <= said->restored)
 		return 0;
 
@@ -67,20 +70,25 @@ int restored_say(struct kring_hello *hello, struct kring_mux *mux, const Kring__
 	return restored_pack_say(mux, &restored);
 }
 
-int kring_restored_answer(struct kring_hello *hello, struct kring_mux *mux,
-			  const Kring__Restored *restored, uint64_t old_generation)
+void kring_restored_dealt(struct kring_hello *hello, uint64_t generation, uint64_t restored,
+			  const uint8_t *uuid)
+{
+	hello->restored = restored;
+	hello->restoring = false;
+	hello->known_generation = generation;
+	if (!uuid)
+		return;
+	hello->has_uuid = true;
+	memcpy(hello->uuid, uuid, sizeof(hello->uuid));
+}
+
+int kring_restored_answer(struct kring_mux *mux, uint64_t old_generation,
+			  uint64_t new_generation)
 {
 	Kring__Restored answer = KRING__RESTORED__INIT;
 
-	hello->restored = restored->restored;
-	hello->restoring = false;
-	hello->known_generation = restored->new_generation;
-	if (restored->uuid.len == sizeof(hello->uuid)) {
-		hello->has_uuid = true;
-		memcpy(hello->uuid, restored->uuid.data, sizeof(hello->uuid));
-	}
 	answer.old_generation = old_generation;
-	answer.new_generation = restored->new_generation;
+	answer.new_generation = new_generation;
 	return restored_pack_say(mux, &answer);
 }
 

@@ -39,11 +39,11 @@ static void batch_init(struct batch *batch)
 	batch->size = 0;
 }
 
-static bool has_token(const uint8_t *token)
+bool kring_resume_has_token(const struct kring_resume *resume)
 {
 	static const uint8_t none[KRING_TOKEN_LEN];
 
-	return memcmp(token, none, KRING_TOKEN_LEN);
+	return memcmp(resume->token, none, KRING_TOKEN_LEN);
 }
 
 /* A channel that nothing has happened on needs no words. */
@@ -64,7 +64,7 @@ static void fill_stream(struct batch *batch, unsigned int n, const struct kring_
 	stream->absent = from->absent;
 	stream->accepted = from->accepted;
 	stream->closed = from->closed;
-	if (has_token(from->token)) {
+	if (kring_resume_has_token(from)) {
 		memcpy(batch->tokens[n], from->token, KRING_TOKEN_LEN);
 		stream->token.data = batch->tokens[n];
 		stream->token.len = KRING_TOKEN_LEN;
@@ -233,11 +233,9 @@ static struct kring_stream *find_parked(struct kring_mux *mux, const struct krin
 
 	if (!stream || !stream->parked)
 		return NULL;
-	if (resume->absent && !has_token(resume->token))
-		return stream;
-	if (!has_token(resume->token) || memcmp(stream->token, resume->token, KRING_TOKEN_LEN))
-		return NULL;
-	return stream;
+	if (!kring_resume_has_token(resume))
+		return resume->absent ? stream : NULL;
+	return memcmp(stream->token, resume->token, KRING_TOKEN_LEN) ? NULL : stream;
 }
 
 /* The peer has said all that it has. Callbacks may end any stream. */

@@ -7,6 +7,7 @@ LIB_REGION_SRCS := \
 	lib/fence.c \
 	lib/host.c \
 	lib/owner.c \
+	lib/random.c \
 	lib/region.c \
 	lib/stat.c \
 	lib/temp.c \

@@ -139,8 +139,7 @@ void stream_refuse(struct kring_stream *stream, int code, const char *text)
 
 	if (!error)
 		len = 0;
-	send_reset(stream, error, len);
-	stream_fail(stream, error, len);
+	kring_stream_fail(stream, error, len);
 	free(error);
 }
 

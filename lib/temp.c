@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,18 +76,6 @@ int kring_temp_link(struct kring_temp *temp)
 	if (temp->name[0])
 		return link(temp->name, temp->path) ? -errno : 0;
 	return temp_link(temp, temp->path);
-}
-
-/** kring_random() - @len bytes, at most 256, that nobody can guess */
-int kring_random(void *buf, size_t len)
-{
-	ssize_t n;
-
-	/* So few bytes come whole, unless a signal comes before there is any randomness. */
-	do {
-		n = getrandom(buf, len, 0);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
 }
 
 /* rename() wants a name to begin with. */

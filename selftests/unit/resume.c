@@ -191,6 +191,16 @@ static void on_resume(struct kring_mux *mux, const void *message, size_t len)
 	must(kring_mux_resumed(mux, message, len, NULL, NULL) >= 0);
 }
 
+static void guest_deals(struct end *end, const Kring__Restored *restored)
+{
+	uint64_t old = end->hello.known_generation;
+
+	must(restored->uuid.len == KRING_UUID_LEN);
+	kring_restored_dealt(&end->hello, restored->new_generation, restored->restored,
+			     restored->uuid.data);
+	must(!kring_restored_answer(end->mux, old, restored->new_generation));
+}
+
 static void on_restored(struct kring_mux *mux, uint64_t generation, const void *message,
 			size_t len)
 {
@@ -202,8 +212,7 @@ static void on_restored(struct kring_mux *mux, uint64_t generation, const void *
 	if (kring_mux_role(mux) == KRING_ROLE_HOST)
 		kring_restored_answered(&end->hello, mux);
 	else
-		must(!kring_restored_answer(&end->hello, mux, restored,
-					    end->hello.known_generation));
+		guest_deals(end, restored);
 	kring_unpack_free(restored);
 }
 

@@ -40,7 +40,6 @@ struct broker_client;
  * @doorbell: --doorbell or NULL
  * @socket: --socket
  * @services: --service, all
- * @service_count: how many
  * @vsock_uds: --vsock-uds or NULL
  * @streams_max: --streams-max
  * @clients_max: --clients-max
@@ -52,8 +51,7 @@ struct broker_args {
 	const char *region;
 	const char *doorbell;
 	const char *socket;
-	struct local_service *services;
-	unsigned int service_count;
+	struct local_services services;
 	const char *vsock_uds;
 	uint64_t streams_max;
 	uint64_t clients_max;

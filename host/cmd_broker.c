@@ -67,25 +67,6 @@ static const struct option options[] = {
 #define MEMORY_MIN	(16ULL << 20)
 #define COUNT_MAX	1000000
 
-static int add_service(struct broker_args *args, const char *text, struct kring_error *err)
-{
-	struct local_service *more;
-	unsigned int i;
-
-	more = realloc(args->services, (args->service_count + 1) * sizeof(*more));
-	if (!more)
-		return tool_usage(err, "--service: no memory");
-	args->services = more;
-	memset(&more[args->service_count], 0, sizeof(*more));
-	if (local_service_parse(&more[args->service_count], text, err))
-		return TOOL_USAGE;
-	args->service_count++;
-	for (i = 0; i < args->service_count - 1; i++)
-		if (!strcmp(more[i].name, more[args->service_count - 1].name))
-			return tool_usage(err, "--service %.64s: it is there twice", more[i].name);
-	return TOOL_DONE;
-}
-
 static int parse_limit(const char *name, const char *text, uint64_t *value,
 		       struct kring_error *err)
 {
@@ -108,7 +89,7 @@ static int take_option(struct broker_args *args, int opt, char **argv, struct kr
 		args->socket = optarg;
 		return TOOL_DONE;
 	case OPTION_SERVICE:
-		return add_service(args, optarg, err);
+		return local_services_add(&args->services, optarg, err);
 	case OPTION_VSOCK_UDS:
 		args->vsock_uds = optarg;
 		return TOOL_DONE;
@@ -174,8 +155,6 @@ int cmd_broker(int argc, char **argv, struct kring_error *err)
 		status = broker_run(&args, err);
 
 clear_services:
-	while (args.service_count)
-		local_service_clear(&args.services[--args.service_count]);
-	free(args.services);
+	local_services_clear(&args.services);
 	return status;
 }

@@ -183,20 +183,6 @@ static int add_forward(struct forwarder *forwarder, const char *text, bool rever
 	return TOOL_DONE;
 }
 
-static int add_service(struct forwarder *forwarder, const char *text, struct kring_error *err)
-{
-	struct local_service *more = realloc(forwarder->services,
-					     (forwarder->service_count + 1) * sizeof(*more));
-
-	if (!more)
-		return tool_usage(err, "forward: no memory");
-	forwarder->services = more;
-	if (local_service_parse(&more[forwarder->service_count], text, err))
-		return TOOL_USAGE;
-	forwarder->service_count++;
-	return TOOL_DONE;
-}
-
 static int take_option(struct forwarder *forwarder, int opt, char **argv,
 		       struct kring_error *err)
 {
@@ -204,7 +190,7 @@ static int take_option(struct forwarder *forwarder, int opt, char **argv,
 	case 'R':
 		return add_forward(forwarder, optarg, true, err);
 	case OPTION_SERVICE:
-		return add_service(forwarder, optarg, err);
+		return local_services_add(&forwarder->services, optarg, err);
 	case OPTION_VSOCK_UDS:
 		/* The sockets of ports are files beside it. */
 		if (*optarg == '@')
@@ -237,7 +223,7 @@ static int take_options(struct forwarder *forwarder, struct client_args *client,
 		if (code)
 			return code;
 	}
-	if (!forwarder->count && !forwarder->service_count && !forwarder->vsock_path)
+	if (!forwarder->count && !forwarder->services.count && !forwarder->vsock_path)
 		return tool_usage(err, "forward: what is to be forwarded?");
 	return TOOL_DONE;
 }
@@ -259,8 +245,6 @@ int cmd_forward(int argc, char **argv, struct kring_error *err)
 	for (i = 0; i < forwarder.count; i++)
 		forward_spec_clear(&forwarder.list[i].spec);
 	free(forwarder.list);
-	for (i = 0; i < forwarder.service_count; i++)
-		local_service_clear(&forwarder.services[i]);
-	free(forwarder.services);
+	local_services_clear(&forwarder.services);
 	return status;
 }

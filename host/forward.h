@@ -8,13 +8,11 @@
 #define KRING_FORWARD_H
 
 #include "client.h"
-#include "dial.h"
 #include "forward_spec.h"
 #include "listener.h"
-#include "local.h"
+#include "local_services.h"
 
 struct forwarder;
-struct vsock_uds;
 
 /**
  * struct forward - one of the command line's
@@ -42,7 +40,6 @@ struct forward {
  * @list: forwards
  * @count: how many
  * @services: --service
- * @service_count: how many
  * @vsock_path: --vsock-uds, or NULL
  * @vsock: its socket
  * @serving: stream that tells the guest of both
@@ -54,8 +51,7 @@ struct forwarder {
 	bool failed;
 	struct forward *list;
 	unsigned int count;
-	struct local_service *services;
-	unsigned int service_count;
+	struct local_services services;
 	const char *vsock_path;
 	struct vsock_uds *vsock;
 	struct kring_stream *serving;

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "forward.h"
-#include "vsock_uds.h"
 
 /* Any port of the host's: which of them somebody listens on is seen when it is asked for. */
 #define VSOCK_NAMES	"vsock:*"
@@ -19,13 +18,16 @@
 static void serve_on_accepted(struct kring_stream *stream, const void *reply, size_t len)
 {
 	struct forwarder *forwarder = kring_stream_owner(stream);
+	const struct local_service *service;
 	unsigned int i;
 
 	(void)reply;
 	(void)len;
-	for (i = 0; i < forwarder->service_count; i++)
-		tool_notice("forward: the guest's programs reach %.64s at %.200s",
-			    forwarder->services[i].name, forwarder->services[i].target.text);
+	for (i = 0; i < forwarder->services.count; i++) {
+		service = &forwarder->services.list[i];
+		tool_notice("forward: the guest's programs reach %.64s at %.200s", service->name,
+			    service->target.text);
+	}
 	if (forwarder->vsock)
 		tool_notice("forward: the guest's programs reach vsock:PORT at %.200s_PORT",
 			    forwarder->vsock_path);
@@ -65,11 +67,11 @@ static int serve_open(struct forwarder *forwarder)
 	Kring__Serve serve = KRING__SERVE__INIT;
 	unsigned int i;
 
-	serve.names = calloc(forwarder->service_count + 1, sizeof(*serve.names));
+	serve.names = calloc(forwarder->services.count + 1, sizeof(*serve.names));
 	if (!serve.names)
 		return -ENOMEM;
-	for (i = 0; i < forwarder->service_count; i++)
-		serve.names[serve.n_names++] = forwarder->services[i].name;
+	for (i = 0; i < forwarder->services.count; i++)
+		serve.names[serve.n_names++] = forwarder->services.list[i].name;
 	if (forwarder->vsock)
 		serve.names[serve.n_names++] = (char *)VSOCK_NAMES;
 	forwarder->serving = kring_open(client_mux(forwarder->client), "serve", &serve.base, 0,
@@ -87,7 +89,7 @@ int forward_serve(struct forwarder *forwarder, struct kring_error *err)
 	};
 	int code = 0;
 
-	if (!args.path && !forwarder->service_count)
+	if (!args.path && !forwarder->services.count)
 		return 0;
 	if (args.path) {
 		code = vsock_uds_new(&forwarder->vsock, &args, err);
@@ -110,32 +112,6 @@ void forward_serve_end(struct forwarder *forwarder)
 	forwarder->serving = NULL;
 }
 
-static const struct target *find_service(const struct forwarder *forwarder, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < forwarder->service_count; i++)
-		if (!strcmp(forwarder->services[i].name, name))
-			return &forwarder->services[i].target;
-	return NULL;
-}
-
-static void connect_service(struct forwarder *forwarder, struct kring_stream *stream,
-			    const char *name)
-{
-	const struct target *target = find_service(forwarder, name);
-	struct target vsock;
-
-	if (target) {
-		dial(&forwarder->dials, stream, target);
-	} else if (forwarder->vsock && vsock_uds_target(forwarder->vsock, name, &vsock)) {
-		dial(&forwarder->dials, stream, &vsock);
-		target_clear(&vsock);
-	} else {
-		kring_reset(stream, ENOENT, "service", "no service %.64s is forwarded", name);
-	}
-}
-
 void forward_serve_opened(struct forwarder *forwarder, struct kring_stream *stream,
 			  const Kring__Open *open)
 {
@@ -144,9 +120,11 @@ void forward_serve_opened(struct forwarder *forwarder, struct kring_stream *stre
 	if (!strcmp(open->service, "service"))
 		service = kring_unpack(&kring__service__descriptor, open->request.data,
 				       open->request.len);
-	if (service)
-		connect_service(forwarder, stream, service->name);
-	else
+	if (!service)
 		kring_reset(stream, ENOENT, "open", "that is no connection to a service");
+	else if (!local_services_dial(&forwarder->services, forwarder->vsock, &forwarder->dials,
+				      stream, service->name))
+		kring_reset(stream, ENOENT, "service", "no service %.64s is forwarded",
+			    service->name);
 	kring_unpack_free(service);
 }

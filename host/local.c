@@ -18,60 +18,15 @@ static const char *const own_services[] = {
 /* A guest may name so many services; who asks for one knows its name anyway. */
 #define SERVICES_MAX	64
 
-int local_service_parse(struct local_service *service, const char *text,
-			struct kring_error *err)
-{
-	const char *equals = strchr(text, '=');
-	int code;
-
-	if (!equals || equals == text) {
-		snprintf(err->text, sizeof(err->text),
-			 "%.128s: not NAME=unix:PATH or NAME=tcp:HOST:PORT", text);
-		return -EINVAL;
-	}
-	code = target_parse(&service->target, equals + 1, err);
-	if (code)
-		return code;
-	service->name = strndup(text, equals - text);
-	if (!service->name) {
-		target_clear(&service->target);
-		snprintf(err->text, sizeof(err->text), "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void local_service_clear(struct local_service *service)
-{
-	free(service->name);
-	target_clear(&service->target);
-}
-
-static const struct target *find_service(const struct broker_args *args, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < args->service_count; i++)
-		if (!strcmp(args->services[i].name, name))
-			return &args->services[i].target;
-	return NULL;
-}
-
 static void open_service(struct local *local, struct kring_stream *stream, const char *name)
 {
-	const struct target *target = find_service(local->broker->args, name);
-	struct target vsock;
+	const struct broker *broker = local->broker;
 
-	if (target) {
-		dial(&local->dials, stream, target);
-	} else if (local->vsock && vsock_uds_target(local->vsock, name, &vsock)) {
-		dial(&local->dials, stream, &vsock);
-		target_clear(&vsock);
-	} else {
-		broker_event(local->broker, true, "refused",
-			     "the guest has asked for a service that is not configured");
-		kring_reset(stream, ENOENT, "service", "no service %.64s is configured", name);
-	}
+	if (local_services_dial(&broker->args->services, local->vsock, &local->dials, stream, name))
+		return;
+	broker_event(local->broker, true, "refused",
+		     "the guest has asked for a service that is not configured");
+	kring_reset(stream, ENOENT, "service", "no service %.64s is configured", name);
 }
 
 static void local_on_opened(struct kring_mux *mux, struct kring_stream *stream, uint32_t parent,

@@ -11,25 +11,9 @@
 #include <message.h>
 #include <mux.h>
 
-#include "dial.h"
+#include "local_services.h"
 
 struct broker;
-struct vsock_uds;
-
-/**
- * struct local_service - NAME=unix:PATH or NAME=tcp:HOST:PORT
- * @name: what the guest's program asks for
- * @target: where it is connected to
- */
-struct local_service {
-	char *name;
-	struct target target;
-};
-
-/* Parse one of --service. 0 or a negative errno. */
-int local_service_parse(struct local_service *service, const char *text,
-			struct kring_error *err);
-void local_service_clear(struct local_service *service);
 
 /**
  * struct local - the local multiplexer

@@ -2,8 +2,7 @@
 /*
  * Decoding the messages that a peer sends: any bytes, any type.
  *
- * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
- * Sources: lib/queue.c lib/message.c build/gen/kring/agent.pb-c.c
+ * Sources: libkring
  */
 #include <message.h>
 

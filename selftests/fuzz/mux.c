@@ -3,8 +3,7 @@
  * The stream multiplexer against a peer that sends what the input says, while the owner does
  * what the input says: also out of its callbacks, where it hurts.
  *
- * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
- * Sources: lib/queue.c lib/message.c lib/hello.c build/gen/kring/agent.pb-c.c
+ * Sources: libkring
  */
 #include <message.h>
 #include <mux_internal.h>
@@ -132,7 +131,14 @@ static void on_hello(struct kring_mux *mux, const void *message, size_t len)
 	require(strnlen(hello.peer_agent, sizeof(hello.peer_agent)) < sizeof(hello.peer_agent));
 }
 
-static const struct kring_mux_ops mux_ops = { .opened = on_opened, .hello = on_hello };
+static void on_resume(struct kring_mux *mux, const void *message, size_t len)
+{
+	require(kring_mux_resumed(mux, message, len, NULL, NULL) <= 1);
+}
+
+static const struct kring_mux_ops mux_ops = {
+	.opened = on_opened, .hello = on_hello, .resume = on_resume,
+};
 
 /* What the owner does. */
 static void act(struct owner *owner)

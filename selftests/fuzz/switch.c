@@ -7,9 +7,7 @@
  *
  * Input: steps of a byte that says who does what, and a frame, or what is said of a stream.
  *
- * Sources: lib/mux.c lib/stream.c lib/stream_in.c lib/stream_out.c lib/resume.c
- * Sources: lib/resume_message.c
- * Sources: lib/queue.c lib/message.c build/gen/kring/agent.pb-c.c
+ * Sources: libkring
  */
 #include "../../host/switch.c"
 #include "../../host/switch_resume.c"

@@ -198,10 +198,9 @@ def connect(port: int) -> socket.socket:
 class Child:
     """One of several VMs that go on from the same snapshot, each by itself."""
 
-    def __init__(self, number: int, snapshot, options: tuple):
+    def __init__(self, number: int, snapshot):
         self.number = number
         self.snapshot = snapshot
-        self.options = options
         self.word = ''
         self.complaints = []
         self.lines = 0
@@ -210,7 +209,7 @@ class Child:
     def live(self) -> None:
         with VM.restore(self.snapshot, fork=True, name=f'child {self.number}') as vm:
             a = agent.Agent(vm, vm.devices['kring-region'].path, vm.devices['kring-port'],
-                            *self.options, started=True)
+                            started=True)
             try:
                 self.finish(a)
             finally:
@@ -237,7 +236,7 @@ class Child:
 
 
 def fork(snapshot, say) -> bool:
-    children = [Child(number, snapshot, ()) for number in range(1, CHILDREN + 1)]
+    children = [Child(number, snapshot) for number in range(1, CHILDREN + 1)]
 
     def live(child):
         try:

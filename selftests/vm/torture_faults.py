@@ -5,10 +5,10 @@ it are excused by it, and no others."""
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import rig
+from torture_machine import leftovers
 
 DRIVERS = '/sys/bus/virtio/drivers'
 CHILDREN = 4
@@ -58,10 +58,8 @@ def live_alone(machine, snapshot, before: dict, child: int) -> None:
     vm = machine.restored(snapshot, fork=True, name='child')
     path = os.path.join(vm.workdir, 'broker.sock')
     env = dict(machine.env, KRING_SOCKET=path)
-    broker = subprocess.Popen(
-        [rig.TOOL, 'broker', '--region', vm.devices['kring-region'].path, '--doorbell',
-         vm.devices['kring-port'].socket, '--socket', path, '--resume-timeout', '0.5'],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    broker = machine.new_broker(vm.devices['kring-region'].path,
+                                vm.devices['kring-port'].socket, path, 0.5)
     try:
         machine.wait_agent(env=env)
         have = machine.run('exec', '--', 'sh', '-c', f'echo child; exit {child + 3}', env=env)
@@ -74,7 +72,7 @@ def live_alone(machine, snapshot, before: dict, child: int) -> None:
         if generation != now['generation']:
             raise AssertionError(f'child {child} knows generation {generation}: {now}')
         deadline = time.monotonic() + 30
-        while int(vm.run("ps -o args | grep -c '[t]orture-talk' || true")):
+        while leftovers(vm):
             if time.monotonic() > deadline:
                 raise AssertionError(f'child {child}: programs of nobody go on')
             time.sleep(0.2)

@@ -18,6 +18,11 @@ GUEST = ('ip link set lo up; (while :; do kringd; sleep 0.1; done) & '
 RESUME_TIMEOUT = 90
 
 
+def leftovers(vm: VM) -> int:
+    """Programs of talks that still run in the guest."""
+    return int(vm.run("ps -o args | grep -c '[t]orture-talk' || true"))
+
+
 class Machine:
     def __init__(self, directory: str, seed: int):
         self.directory = directory
@@ -119,11 +124,14 @@ class Machine:
     # The broker
 
     def start_broker(self) -> None:
+        self.broker = self.new_broker(self.region, self.doorbell, self.socket, RESUME_TIMEOUT)
+
+    def new_broker(self, region: str, doorbell: str, path: str,
+                   timeout: float) -> subprocess.Popen:
         with open(self.log, 'a') as log:
-            self.broker = popen(
-                [rig.TOOL, 'broker', '--region', self.region, '--doorbell', self.doorbell,
-                 '--socket', self.socket, '--resume-timeout', str(RESUME_TIMEOUT)],
-                stdout=log, stderr=log, env=self.env)
+            return popen([rig.TOOL, 'broker', '--region', region, '--doorbell', doorbell,
+                          '--socket', path, '--resume-timeout', str(timeout)],
+                         stdout=log, stderr=log)
 
     def kill_broker(self) -> None:
         if self.broker:
@@ -147,9 +155,9 @@ class Machine:
                 raise AssertionError(f'no answer from the agent in {timeout} s\n{self.logs()}')
             time.sleep(0.1)
 
-    def leftovers(self) -> int:
-        """Programs of exec that still run in the guest."""
-        return int(self.vm.run("ps -o args | grep -c '[t]orture-talk' || true"))
+    def forget(self, seed: int) -> None:
+        """What a talk that broke off has left would fill the guest's memory in the end."""
+        self.vm.run(f'rm -f /tmp/*-{seed}')
 
     def logs(self) -> str:
         with open(self.log) as log:

@@ -239,7 +239,6 @@ class Forwarded(Talk):
         complete = False
         with socket.create_connection(('127.0.0.1', self.forward.port), 180) as connection:
             connection.settimeout(300)
-            self.process = None
 
             def feed():
                 try:

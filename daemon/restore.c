@@ -85,6 +85,7 @@ static void restore_finish(struct hooks *hooks)
 	if (hooks->failed)
 		log_warning("restored: %u of %zu hooks failed", hooks->failed, hooks->next);
 	restore.running = false;
+	/* A first Hello that has come meanwhile may know of a later one. */
 	if (!is_known(&agent->hello, now))
 		kring_restored_dealt(&agent->hello, now->event.new_generation, now->restored,
 				     event_uuid(now));

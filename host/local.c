@@ -20,11 +20,11 @@ static const char *const own_services[] = {
 
 static void open_service(struct local *local, struct kring_stream *stream, const char *name)
 {
-	const struct broker *broker = local->broker;
+	struct broker *broker = local->broker;
 
 	if (local_services_dial(&broker->args->services, local->vsock, &local->dials, stream, name))
 		return;
-	broker_event(local->broker, true, "refused",
+	broker_event(broker, true, "refused",
 		     "the guest has asked for a service that is not configured");
 	kring_reset(stream, ENOENT, "service", "no service %.64s is configured", name);
 }

@@ -33,6 +33,12 @@ static int service_parse(struct local_service *service, const char *text,
 	return 0;
 }
 
+static void service_clear(struct local_service *service)
+{
+	free(service->name);
+	target_clear(&service->target);
+}
+
 static const struct target *find(const struct local_services *services, const char *name)
 {
 	unsigned int i;
@@ -56,8 +62,7 @@ int local_services_add(struct local_services *services, const char *text,
 		return TOOL_USAGE;
 	if (find(services, service.name)) {
 		tool_usage(err, "--service %.64s: it is there twice", service.name);
-		free(service.name);
-		target_clear(&service.target);
+		service_clear(&service);
 		return TOOL_USAGE;
 	}
 	more[services->count++] = service;
@@ -68,10 +73,8 @@ void local_services_clear(struct local_services *services)
 {
 	unsigned int i;
 
-	for (i = 0; i < services->count; i++) {
-		free(services->list[i].name);
-		target_clear(&services->list[i].target);
-	}
+	for (i = 0; i < services->count; i++)
+		service_clear(&services->list[i]);
 	free(services->list);
 }
 

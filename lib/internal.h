@@ -53,6 +53,10 @@ void kring_region_close(struct kring_region *region);
 
 int kring_uuid_make(uint8_t *uuid);
 
+/* random.c */
+
+int kring_random(void *buf, size_t len);
+
 /* temp.c */
 
 /**
@@ -67,7 +71,6 @@ struct kring_temp {
 	char name[PATH_MAX];
 };
 
-int kring_random(void *buf, size_t len);
 int kring_temp_open(struct kring_temp *temp, const char *path);
 int kring_temp_link(struct kring_temp *temp);
 int kring_temp_rename(struct kring_temp *temp);

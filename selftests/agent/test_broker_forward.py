@@ -154,6 +154,10 @@ def check_services(tap, b, echo, unix_echo) -> None:
         line, sock = ask(b, name)
         tap.ok(line.startswith(b'ERROR ') and not read_all(sock), f'service {name:.20}: refused',
                line)
+    for command in ('broker', 'forward'):
+        have = b.run(command, '--service', 'a=unix:/x', '--service', 'a=unix:/y')
+        tap.ok(have.returncode == 2 and b'--service a: it is there twice' in have.stderr,
+               f'{command}: a name that is given twice is refused', have)
     before = b.broker_fds(), b.fds()
     for i in range(40):
         line, sock = ask(b, 'web')

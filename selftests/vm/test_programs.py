@@ -39,7 +39,9 @@ def forward(a, *specs: str):
 
 def check_ssh(tap, a, keys: str) -> None:
     port = agent.free_port()
-    a.sh('dropbear -F -E -s -p 127.0.0.1:2222 -r /root/hostkey >/root/dropbear.log 2>&1 &')
+    # Port 2222 is 08AE, and 0A is LISTEN.
+    a.sh('dropbear -F -E -s -p 127.0.0.1:2222 -r /root/hostkey >/root/dropbear.log 2>&1 & '
+         'until grep -q ":08AE .* 0A " /proc/net/tcp; do sleep 0.1; done')
     process = forward(a, f'{port}:127.0.0.1:2222')
     ssh = ('dbclient', '-y', '-y', '-p', str(port), '-i', keys, 'root@127.0.0.1')
     result = run(*ssh, 'uname -r; exit 3')

@@ -50,7 +50,7 @@ def check_reload(tap, m: Machine, name: str, options: str) -> None:
         m.vm.run(RELOAD.format(device=m.virtio()))
         m.vm.run(rig.PAIRED)
     still = program.poll() is None
-    status = host.wait(120), program.wait(60)
+    status = program.wait(120), host.wait(60)
     text = host.output() + program.output()
     numbers = rig.numbers(text)
     tap.ok(still and min(in_flight) > 0, f'{name}: {RELOADS} times, with frames in flight each way',

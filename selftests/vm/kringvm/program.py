@@ -41,7 +41,7 @@ class Program:
         text = self.vm.run(f'cat {self._base}.status 2>/dev/null || true')
         return int(text) if text else None
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = 60) -> int:
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:

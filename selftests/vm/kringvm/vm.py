@@ -288,7 +288,7 @@ class VM:
 
     # The guest
 
-    def sh(self, command: str, timeout: float = 30, check: bool = False) -> tuple[int, str]:
+    def sh(self, command: str, timeout: float = 60, check: bool = False) -> tuple[int, str]:
         """Runs a shell command line (or several); its exit status, its stdout and stderr."""
         if not self._channel:
             raise self.error('the guest is not there')
@@ -302,7 +302,7 @@ class VM:
             raise self.error(f'exit status {status} from: {command}\n{output.rstrip()}')
         return status, output
 
-    def run(self, command: str, timeout: float = 30) -> str:
+    def run(self, command: str, timeout: float = 60) -> str:
         """The output of a command that must not fail."""
         return self.sh(command, timeout, check=True)[1]
 

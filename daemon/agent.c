@@ -283,15 +283,9 @@ void agent_link_changed(struct agent *agent, uint64_t generation)
 
 void agent_link_down(struct agent *agent, bool keep, const char *why)
 {
-	size_t len;
-	void *error;
-
 	agent->link = NULL;
-	if (!keep) {
-		error = kring_pack_error(ENOTCONN, "connection", why, &len);
-		kring_mux_reset_all(agent->mux, error, error ? len : 0);
-		free(error);
-	}
+	if (!keep)
+		kring_hello_forget(&agent->hello, agent->mux, why);
 	kring_hello_anew(&agent->hello, agent->mux, why);
 	trim_memory();
 	systemd_notify("STATUS=Waiting for a host.");

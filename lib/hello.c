@@ -92,6 +92,12 @@ static void forget_streams(struct kring_mux *mux, const char *why)
 	free(error);
 }
 
+void kring_hello_forget(struct kring_hello *hello, struct kring_mux *mux, const char *why)
+{
+	forget_streams(mux, why);
+	hello->process = random_number();
+}
+
 void kring_hello_anew(struct kring_hello *hello, struct kring_mux *mux, const char *why)
 {
 	bool resumes = hello->resumes && (hello->peer_resumes || !hello->peer_instance);

@@ -155,6 +155,15 @@ struct kring_hello {
 void kring_hello_init(struct kring_hello *hello, const char *agent);
 
 /**
+ * kring_hello_forget() - all streams are over, and nothing is remembered of them
+ * @hello: says from now on that this is another process, so that what had been asked of it, and was
+ *	not answered, is not asked again
+ * @mux: whose streams
+ * @why: for their owners
+ */
+void kring_hello_forget(struct kring_hello *hello, struct kring_mux *mux, const char *why);
+
+/**
  * kring_hello_anew() - the connection is gone, and there is going to be another one
  * @hello: what is known
  * @mux: its streams are parked where both sides resume, else over; @why for their owners

@@ -451,7 +451,7 @@ def check_replaced(tap) -> None:
                'after the guest was told', (b.broker_text(), b.text()))
         # kringd has lost its host with the bridge, and what that had.
         _, err = process.communicate(timeout=10)
-        tap.ok(process.returncode == 125 and b'does not have it' in err,
+        tap.ok(process.returncode == 125 and b'was replaced' in err,
                'what the guest has lost is over', (process.returncode, err))
 
 

@@ -15,9 +15,10 @@ static void attach_open(struct agent *agent, struct kring_stream *stream, const 
 	struct failure failure;
 	struct session *session = sessions_find(agent, attach->session, &failure);
 
-	if (session && (session->stream || !session->durable))
+	if (session && (session->stream || session->told ||
+			!(session->record->durable || session->orphan)))
 		failure_set(&failure, EBUSY, "session", "%" PRIu64 ": a host has it already",
-			    session->number);
+			    session->record->number);
 	else if (session) {
 		session_attach(session, stream, attach);
 		return;

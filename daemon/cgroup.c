@@ -164,7 +164,7 @@ static void enable_memory(void)
 }
 
 /* What an earlier agent has left: empty ones go, of the rest the largest number counts. */
-static uint64_t sweep(void)
+static uint64_t sweep(bool (*known)(uint64_t number))
 {
 	DIR *dir = NULL;
 	struct dirent *entry;
@@ -181,9 +181,11 @@ static uint64_t sweep(void)
 	while ((entry = readdir(dir))) {
 		if (sscanf(entry->d_name, SESSION_PREFIX "%" SCNu64, &number) != 1)
 			continue;
-		if (!remove_now(number))
-			continue;
-		cgroup_remove(number);
+		if (!known(number)) {
+			if (!remove_now(number))
+				continue;
+			cgroup_remove(number);
+		}
 		if (number > largest)
 			largest = number;
 	}
@@ -191,7 +193,7 @@ static uint64_t sweep(void)
 	return largest;
 }
 
-uint64_t cgroup_init(void)
+uint64_t cgroup_init(bool (*known)(uint64_t number))
 {
 	char path[PATH_MAX];
 	bool subgroup = false;
@@ -209,7 +211,7 @@ uint64_t cgroup_init(void)
 	}
 	if (subgroup || is_root())
 		enable_memory();
-	return sweep();
+	return sweep(known);
 }
 
 void cgroup_fini(void)

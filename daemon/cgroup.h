@@ -15,9 +15,11 @@
  * That is below the agent's own, where systemd has delegated it or where it is the root of
  * a system without systemd. Elsewhere there are none, and sessions do without.
  *
+ * @known: whether a session that an earlier agent has left goes on; else its cgroup is removed
+ *
  * Return: the largest number of a session that an earlier agent has left behind, or 0.
  */
-uint64_t cgroup_init(void);
+uint64_t cgroup_init(bool (*known)(uint64_t number));
 void cgroup_fini(void);
 
 /**

@@ -229,6 +229,16 @@ static int set_seconds(void *member, const char *value, struct config_error *err
 	return code;
 }
 
+static int set_seconds_or_none(void *member, const char *value, struct config_error *err)
+{
+	uint64_t number;
+	int code = parse_number(&number, value, 0, 24 * 3600, err);
+
+	if (!code)
+		*(uint32_t *)member = number;
+	return code;
+}
+
 static int set_clock(void *member, const char *value, struct config_error *err)
 {
 	bool keep = !strcmp(value, "keep");
@@ -251,6 +261,7 @@ static const struct config_key keys[] = {
 	KEY(log_level, set_level, false),
 	KEY(streams_max, set_count, false),
 	KEY(sessions_max, set_count, false),
+	KEY(orphan_time, set_seconds_or_none, false),
 	KEY(window, set_window, false),
 	KEY(memory_max, set_memory, false),
 	KEY(clock, set_clock, false),
@@ -268,6 +279,7 @@ int config_init(struct config *config, struct config_error *err)
 	config->log_level = LOG_INFO;
 	config->streams_max = 1024;
 	config->sessions_max = 1024;
+	config->orphan_time = 60;
 	config->window = 256 << 10;
 	config->memory_max = 128 << 20;
 	config->clock = true;
@@ -436,6 +448,7 @@ const char *config_reload(struct config *config, struct config *fresh)
 	config->deny = fresh->deny;
 	config->env = fresh->env;
 	config->log_level = fresh->log_level;
+	config->orphan_time = fresh->orphan_time;
 	config->clock = fresh->clock;
 	config->restore_d = fresh->restore_d;
 	config->freeze_d = fresh->freeze_d;

@@ -21,6 +21,7 @@
  * @log_level: LOG_ERR to LOG_DEBUG
  * @streams_max: streams that the host may have open
  * @sessions_max: programs that run, or have ended and are kept
+ * @orphan_time: seconds that a program has whose host has gone with the agent before
  * @window: bytes of credit of each channel
  * @memory_max: bytes that all streams' buffers may take
  * @clock: a restored guest's clock is set
@@ -42,6 +43,7 @@ struct config {
 	int log_level;
 	uint32_t streams_max;
 	uint32_t sessions_max;
+	uint32_t orphan_time;
 	uint32_t window;
 	uint64_t memory_max;
 	bool clock;

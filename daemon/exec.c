@@ -164,8 +164,8 @@ static int exec_start(struct agent *agent, struct kring_stream *stream, const Kr
 		goto free_plan;
 	}
 	session_set_stream(session, stream);
-	log_debug("session %" PRIu64 ": exec %.100s as \"%.50s\" (pid %d)", session->number,
-		  plan.argv[0], exec->user, (int)session->pid);
+	log_debug("session %" PRIu64 ": exec %.100s as \"%.50s\" (pid %d)", session->record->number,
+		  plan.argv[0], exec->user, (int)session->child.pid);
 free_plan:
 	plan_free(&plan);
 	return code;

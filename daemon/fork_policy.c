@@ -27,7 +27,7 @@ static struct session *find_session(struct agent *agent, const struct kring_stre
 	struct session *session = NULL;
 
 	do {
-		session = sessions_after(agent, session ? session->number : 0);
+		session = sessions_after(agent, session ? session->record->number : 0);
 	} while (session && session->stream != stream);
 	return session;
 }

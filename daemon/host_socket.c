@@ -197,7 +197,7 @@ int host_socket_init(struct agent *agent)
 	s->op.done = accept_done;
 	s->agent = agent;
 	s->loop = &agent->loop;
-	s->fd = systemd_take_socket(SOCKET_NAME);
+	s->fd = systemd_take_fd(SOCKET_NAME);
 	if (s->fd >= 0)
 		fcntl(s->fd, F_SETFL, fcntl(s->fd, F_GETFL) & ~O_NONBLOCK);
 	else if (path && *path)

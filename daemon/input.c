@@ -35,6 +35,8 @@ void input_close(struct input *input)
 	if (input->fd < 0)
 		return;
 	loop_cancel(&input->session->agent->loop, &input->op);
+	/* Noted first: another agent would not know that it was to be closed. */
+	session_input_closed(input->session);
 	close(input->fd);
 	input->fd = -1;
 }
@@ -45,7 +47,7 @@ void input_close(struct input *input)
  */
 static void input_end(struct input *input)
 {
-	int c = input->session->tty ? terminal_eof_character(input->fd) : -1;
+	int c = input->session->record->tty ? terminal_eof_character(input->fd) : -1;
 	char typed[2] = { c, c };
 
 	if (c >= 0 && write(input->fd, typed, input->line_open ? 2 : 1) < 0 && errno == EAGAIN) {

@@ -18,16 +18,16 @@ static int kill_session(struct agent *agent, const Kring__Kill *kill, struct fai
 	session = sessions_find(agent, kill->session, failure);
 	if (!session)
 		return -failure->number;
-	if (!session->pid)
+	if (!session_pid(session))
 		return failure_set(failure, ESRCH, "session", "%" PRIu64 ": it has ended",
-				   session->number);
+				   session->record->number);
 	if (kill->signal < 0 || kill->signal >= NSIG)
 		return failure_set(failure, EINVAL, "signal", "%d: there is none",
 				   kill->signal);
 	code = session_signal(session, kill->signal);
 	if (code)
 		return failure_set(failure, -code, "kill", "session %" PRIu64 ": %s",
-				   session->number, strerror(-code));
+				   session->record->number, strerror(-code));
 	return 0;
 }
 

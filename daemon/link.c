@@ -95,13 +95,13 @@ static void link_wait(struct link *link)
 static void link_run(struct loop_job *job)
 {
 	struct link *link = container_of(job, struct link, turn);
-	int err;
+	int err, in;
 
 	err = link_send(link);
+	/* A peer that has said its last words and gone is heard before it is missed. */
+	in = link_receive(link);
 	if (!err)
-		err = link_receive(link);
-	if (!err)
-		err = link_send(link);
+		err = in ? in : link_send(link);
 	if (err)
 		link_close(link, err);
 	else if (!job->queued)

@@ -48,9 +48,13 @@ static ssize_t socket_receive(struct link *link, void *buf, size_t size)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t ret;
 
+	/*
+	 * A peer that has gone without having read all resets the connection: what it has said
+	 * before is there all the same, behind that error.
+	 */
 	do {
 		ret = recvmsg(link->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (ret < 0 && errno == EINTR);
+	} while (ret < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (ret < 0)
 		return -errno;
 	if (!ret)

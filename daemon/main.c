@@ -20,6 +20,7 @@
 #include "restore.h"
 #include "sessions.h"
 #include "signals.h"
+#include "store.h"
 #include "systemd.h"
 #include "trim.h"
 
@@ -115,6 +116,7 @@ fini_agent:
 	signals_fini(&signals);
 	if (!loop_drain(&agent->loop, DRAIN_MS))
 		log_debug("something was still under way");
+	store_fini();
 	agent_fini(agent);
 	loop_fini(&agent->loop);
 	return err;

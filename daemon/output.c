@@ -6,8 +6,8 @@
  * much as its channel has room for, so a host that does not read stops the program, and not
  * the other channel. Without one the log takes all, and forgets the oldest.
  *
- * A session that outlives its host also logs what it sends: what the host had not taken when
- * it went is there for the next one.
+ * A session that outlives its host also logs what it sends, and sends it from there: what the
+ * host had not taken when it went, or when kringd did, is there for the next one.
  */
 #include <errno.h>
 #include <poll.h>
@@ -43,6 +43,8 @@ void output_init(struct output *output, struct session *session, unsigned int ch
 	output->session = session;
 	output->channel = channel;
 	output->fd = -1;
+	output->relay[0] = -1;
+	output->relay[1] = -1;
 	output->op.done = output_ready;
 }
 
@@ -51,7 +53,7 @@ static struct loop *output_loop(const struct output *output)
 	return &output->session->agent->loop;
 }
 
-void output_close(struct output *output)
+static void output_close(struct output *output)
 {
 	if (output->fd < 0)
 		return;
@@ -62,36 +64,51 @@ void output_close(struct output *output)
 
 void output_free(struct output *output)
 {
+	unsigned int i;
+
 	output_close(output);
-	output_log_free(&output->log);
+	for (i = 0; i < ARRAY_SIZE(output->relay); i++) {
+		if (output->relay[i] >= 0)
+			close(output->relay[i]);
+		output->relay[i] = -1;
+	}
+}
+
+void output_delivered(struct output *output, uint64_t position)
+{
+	if (position > output->log.mark->taken)
+		output->log.mark->taken = position;
 }
 
 /* What the host has acknowledged. It may have taken more: an ACK stands for many bytes. */
 static void note_taken(struct output *output)
 {
-	uint64_t taken = output->sent - kring_stream_unacked(output->session->stream,
-							     output->channel);
-
-	if (taken > output->taken)
-		output->taken = taken;
+	output_delivered(output, output->sent - kring_stream_unacked(output->session->stream,
+								     output->channel));
 }
 
 /* Sends what is in the log and has not been sent. Whether that is all. */
 static bool replay(struct output *output)
 {
 	struct kring_stream *stream = output->session->stream;
-	const void *at;
+	const struct output_mark *mark = output->log.mark;
 	size_t len;
+	void *at;
 
-	while (stream && (len = output_log_peek(&output->log, output->sent, &at))) {
-		len = kring_stream_write(stream, output->channel, at, len);
+	while (stream && output->sent < mark->end) {
+		len = mark->end - output->sent;
+		len = kring_stream_reserve(stream, output->channel,
+					   len < READ_MAX ? len : READ_MAX, &at);
 		if (!len) {
 			/* Without room @writable goes on, without memory time has to. */
 			if (kring_stream_room(stream, output->channel) && !output->op.busy)
 				loop_timeout(output_loop(output), &output->op, RETRY_NS);
 			return false;
 		}
-		output->sent += len;
+		len = output_log_read(&output->log, output->sent, at, len);
+		kring_stream_commit(stream, output->channel, len);
+		/* Memory was so short that it is gone. */
+		output->sent = len ? output->sent + len : mark->end;
 		note_taken(output);
 	}
 	return true;
@@ -105,7 +122,7 @@ static void abandon_pipe(struct output *output)
 {
 	struct pollfd pfd = { .fd = output->fd, .events = POLLIN };
 
-	if (!output->session->tty && !(poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP) &&
+	if (!output->session->record->tty && !(poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP) &&
 	    !leftover_add(output_loop(output), output->fd)) {
 		output->fd = -1;
 		return;
@@ -114,37 +131,52 @@ static void abandon_pipe(struct output *output)
 }
 
 /* Reads once, straight to where it goes. As read(2), or -ENOBUFS: there is no room. */
-static ssize_t take(struct output *output)
+static ssize_t take_to_stream(struct output *output, size_t want)
 {
-	static char scratch[READ_MAX / 4];
 	struct kring_stream *stream = output->session->stream;
-	size_t want = READ_MAX;
 	ssize_t len;
 	void *at;
 
-	if (output->ending && want > output->left)
-		want = output->left;
-	if (stream) {
-		want = kring_stream_reserve(stream, output->channel, want, &at);
-		if (!want)
-			return -ENOBUFS;
-	} else {
-		at = scratch;
-		if (want > sizeof(scratch))
-			want = sizeof(scratch);
-	}
+	want = kring_stream_reserve(stream, output->channel, want, &at);
+	if (!want)
+		return -ENOBUFS;
 	len = read(output->fd, at, want);
 	if (len < 0)
 		len = -errno;
-	if (len > 0) {
+	if (len > 0)
 		output_log_append(&output->log, at, len);
-		output->left -= output->ending ? len : 0;
+	kring_stream_commit(stream, output->channel, len > 0 ? len : 0);
+	output->sent = output->log.mark->end;
+	note_taken(output);
+	return len;
+}
+
+/* The same by way of the log, which has room for it, and from which it is sent thereafter. */
+static ssize_t take_to_log(struct output *output, size_t want)
+{
+	struct kring_stream *stream = output->session->stream;
+	size_t room = kring_stream_room(stream, output->channel);
+
+	if (!room)
+		return -ENOBUFS;
+	return output_take(output, want < room ? want : room);
+}
+
+static ssize_t take(struct output *output)
+{
+	size_t want = READ_MAX, room;
+	ssize_t len;
+
+	if (output->ending && want > output->left)
+		want = output->left;
+	if (!output->session->stream) {
+		len = output_take(output, want);
+	} else {
+		room = output_log_room(&output->log, output->sent, want);
+		len = room ? take_to_log(output, room) : take_to_stream(output, want);
 	}
-	if (stream) {
-		kring_stream_commit(stream, output->channel, len > 0 ? len : 0);
-		output->sent = output->log.end;
-		note_taken(output);
-	}
+	if (len > 0 && output->ending)
+		output->left -= len;
 	return len;
 }
 
@@ -168,6 +200,8 @@ static void drain(struct output *output)
 		len = take(output);
 		if (len > 0) {
 			turn += len;
+			if (!replay(output))
+				return;
 			continue;
 		}
 		switch (len) {
@@ -211,7 +245,7 @@ void output_finish(struct output *output)
 	int bytes = 0;
 
 	if (output->fd >= 0) {
-		if (output->session->tty)
+		if (output->session->record->tty)
 			bytes = TERMINAL_MAX;
 		else if (ioctl(output->fd, FIONREAD, &bytes) || bytes < 0)
 			bytes = 0;
@@ -225,22 +259,20 @@ void output_finish(struct output *output)
 
 uint64_t output_attach(struct output *output, bool no_log)
 {
-	uint64_t missed = output->taken;
+	uint64_t missed = output->log.mark->taken, start = output_log_start(&output->log);
 
 	output->ended = false;
-	output->sent = missed > output->log.start ? missed : output->log.start;
+	output->sent = missed > start ? missed : start;
 	if (no_log) {
-		output->sent = output->log.end;
+		output->sent = output->log.mark->end;
 		return 0;
 	}
 	return output->sent - missed;
 }
 
-void output_detach(struct output *output, bool delivered)
+void output_detach(struct output *output)
 {
-	if (delivered)
-		output->taken = output->sent;
-	output_log_drop(&output->log, output->taken);
+	output_log_drop(&output->log, output->log.mark->taken);
 }
 
 bool output_flushed(const struct output *output)

@@ -27,22 +27,25 @@ static int send_session(struct kring_stream *stream, const struct session *sessi
 	ProtobufCBinaryData arguments[ARGUMENTS_MAX];
 	Kring__Session message = KRING__SESSION__INIT;
 	Kring__ExecExit result = KRING__EXEC_EXIT__INIT;
-	char *at = session->arguments, *end = at + session->arguments_len;
+	const struct session_record *record = session->record;
+	const char *at = record->arguments, *end = at + record->arguments_len;
+	unsigned int i;
 
-	message.session = session->number;
-	message.name = session->name ? session->name : message.name;
-	message.pid = session->pid;
+	message.session = record->number;
+	message.name = (char *)record->name;
+	message.pid = session_pid(session);
 	message.argv = arguments;
 	for (; at < end && message.n_argv < ARGUMENTS_MAX; message.n_argv++) {
 		arguments[message.n_argv].data = (uint8_t *)at;
 		arguments[message.n_argv].len = strlen(at);
 		at += strlen(at) + 1;
 	}
-	message.started = session->exit.started;
+	message.started = record->started;
 	message.attached = !!session->stream;
-	message.tty = session->tty;
-	message.logged = session->outputs[0].log.end - session->outputs[0].log.start +
-			 session->outputs[1].log.end - session->outputs[1].log.start;
+	message.tty = record->tty;
+	for (i = 0; i < 2; i++)
+		message.logged += record->outputs[i].end -
+				  output_log_start(&session->outputs[i].log);
 	if (session->exited) {
 		session_exit_message(session, &result);
 		message.exit = &result;
@@ -72,7 +75,7 @@ static void ps_go_on(struct kring_stream *stream, struct ps *ps)
 			ps_end(stream, ps, code);
 			return;
 		}
-		ps->last = session->number;
+		ps->last = session->record->number;
 	}
 	ps_end(stream, ps, 0);
 }

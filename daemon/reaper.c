@@ -47,7 +47,7 @@ static bool is_child(pid_t pid)
 	const struct child *child;
 
 	LIST_FOREACH(child, &children, list)
-		if (child->pid == pid)
+		if (child->pid == pid && !child->foreign)
 			return true;
 	return false;
 }
@@ -81,6 +81,20 @@ static void child_forget(struct child *child)
 	child->pid = 0;
 }
 
+/* As wait4(2): 0: it has not ended, -1: it has, and somebody else is told how. */
+static pid_t reap(const struct child *child, int *status, struct rusage *usage)
+{
+	struct pollfd pfd = { .fd = child->pidfd, .events = POLLIN };
+	pid_t pid;
+
+	if (child->foreign)
+		return poll(&pfd, 1, 0) > 0 ? -1 : 0;
+	do {
+		pid = wait4(child->pid, status, WNOHANG, usage);
+	} while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
 static void child_done(struct loop_op *op, int result)
 {
 	struct child *child = container_of(op, struct child, op);
@@ -92,9 +106,7 @@ static void child_done(struct loop_op *op, int result)
 		child->ended(child, -1, NULL);
 		return;
 	}
-	do {
-		pid = wait4(child->pid, &status, WNOHANG, &usage);
-	} while (pid < 0 && errno == EINTR);
+	pid = reap(child, &status, &usage);
 	if (!pid) {
 		if (result < 0)
 			loop_timeout(child->loop, &child->op, RETRY_NS);
@@ -111,6 +123,17 @@ static void child_done(struct loop_op *op, int result)
 		child->ended(child, status, &usage);
 }
 
+static void watch(struct child *child, struct loop *loop, pid_t pid,
+		  void (*ended)(struct child *child, int status, const struct rusage *usage))
+{
+	child->pid = pid;
+	child->loop = loop;
+	child->ended = ended;
+	child->op.done = child_done;
+	LIST_INSERT_HEAD(&children, child, list);
+	loop_poll(loop, &child->op, child->pidfd, POLLIN);
+}
+
 int child_watch(struct child *child, struct loop *loop, pid_t pid,
 		void (*ended)(struct child *child, int status, const struct rusage *usage))
 {
@@ -124,13 +147,18 @@ int child_watch(struct child *child, struct loop *loop, pid_t pid,
 			;
 		return code;
 	}
-	child->pid = pid;
-	child->loop = loop;
-	child->ended = ended;
-	child->op.done = child_done;
-	LIST_INSERT_HEAD(&children, child, list);
-	loop_poll(loop, &child->op, child->pidfd, POLLIN);
+	child->foreign = false;
+	watch(child, loop, pid, ended);
 	return 0;
+}
+
+void child_watch_foreign(struct child *child, struct loop *loop, pid_t pid, int pidfd,
+			 void (*ended)(struct child *child, int status,
+				       const struct rusage *usage))
+{
+	child->pidfd = pidfd;
+	child->foreign = true;
+	watch(child, loop, pid, ended);
 }
 
 void child_abandon(struct child *child)

@@ -13,19 +13,21 @@
 #include "loop.h"
 
 /**
- * struct child - a process that this one has started
+ * struct child - a process that this one has started, or another agent before
  * @list: of all there are
  * @pid: its number; 0: it is no longer waited for
  * @pidfd: becomes readable when it has ended
+ * @foreign: somebody else is told how it ends
  * @loop: where that is waited for
  * @op: the wait
  * @ended: it has ended, and is no zombie any more; @status and @usage as of wait4(2). After
- *	child_abandon() they are -1 and NULL. @child may be freed
+ *	child_abandon(), or where it is @foreign, they are -1 and NULL. @child may be freed
  */
 struct child {
 	LIST_ENTRY(child) list;
 	pid_t pid;
 	int pidfd;
+	bool foreign;
 	struct loop *loop;
 	struct loop_op op;
 	void (*ended)(struct child *child, int status, const struct rusage *usage);
@@ -43,6 +45,11 @@ struct child {
  */
 int child_watch(struct child *child, struct loop *loop, pid_t pid,
 		void (*ended)(struct child *child, int status, const struct rusage *usage));
+
+/* The same for a process that is not this one's child; @pidfd is closed in the end. */
+void child_watch_foreign(struct child *child, struct loop *loop, pid_t pid, int pidfd,
+			 void (*ended)(struct child *child, int status,
+				       const struct rusage *usage));
 
 /* Lets it go on, and does not wait for it; @ended is called soon. */
 void child_abandon(struct child *child);

@@ -8,21 +8,23 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <kring/barrier.h>
+
 #include "cgroup.h"
 #include "log.h"
+#include "session_keeper.h"
 #include "session_stream.h"
 #include "sessions.h"
-#include "terminal.h"
+#include "store.h"
 
-/* From SIGHUP to SIGKILL. */
-#define HANGUP_NS	2000000000ull
+/* Bytes of log where the host has not said how many. */
+#define LOG_SIZE	65536
 
 static struct loop *loop_of(const struct session *session)
 {
@@ -38,86 +40,6 @@ uint64_t session_clock(void)
 }
 
 /*
- * Signals
- */
-
-int session_signal(struct session *session, int signal)
-{
-	pid_t foreground;
-
-	if (!session->pid)
-		return -ESRCH;
-	if (session->tty && session->outputs[0].fd >= 0) {
-		foreground = terminal_foreground(session->outputs[0].fd);
-		if (foreground && foreground != session->pid)
-			kill(-foreground, signal);
-	}
-	if (!kill(-session->pid, signal))
-		return 0;
-	/* It has not made its process group yet. */
-	return errno == ESRCH && !kill(session->pid, signal) ? 0 : -errno;
-}
-
-/* Nothing of it is to survive, as far as that can be seen to. */
-static void session_kill(struct session *session)
-{
-	session_signal(session, SIGKILL);
-	if (session->cgroup)
-		cgroup_kill(session->number);
-}
-
-static void session_timed_out(struct loop_op *op, int result)
-{
-	struct session *session = container_of(op, struct session, timeout);
-
-	if (session_released(session) || result || !session->pid)
-		return;
-	if (session->exit.timed_out) {
-		session_kill(session);
-		return;
-	}
-	session->exit.timed_out = true;
-	log_debug("session %" PRIu64 ": its time is over", session->number);
-	session_signal(session, SIGTERM);
-	/* Or it would not notice. */
-	session_signal(session, SIGCONT);
-	loop_timeout(loop_of(session), op, session->kill_after);
-}
-
-static void session_hangup_over(struct loop_op *op, int result)
-{
-	struct session *session = container_of(op, struct session, hangup);
-
-	(void)result;
-	if (session_released(session))
-		return;
-	session_kill(session);
-	session_update(session);
-}
-
-void session_hang_up(struct session *session)
-{
-	unsigned int i;
-
-	if (session->hung_up)
-		return;
-	session->hung_up = true;
-	for (i = 0; i < 2; i++) {
-		session->outputs[i].log.max = 0;
-		output_log_free(&session->outputs[i].log);
-	}
-	log_debug("session %" PRIu64 ": hung up", session->number);
-	session_signal(session, SIGHUP);
-	session_signal(session, SIGCONT);
-	if (session->pid)
-		loop_timeout(loop_of(session), &session->hangup, HANGUP_NS);
-	input_close(&session->input);
-	for (i = 0; i < 2; i++)
-		output_pump(&session->outputs[i]);
-	session_update(session);
-}
-
-/*
  * The end
  */
 
@@ -126,38 +48,32 @@ static uint64_t nanoseconds(const struct timeval *time)
 	return time->tv_sec * 1000000000ull + time->tv_usec * 1000ull;
 }
 
-static bool was_oom_killed(const struct session *session, int status)
+static bool was_oom_killed(const struct session *session)
 {
-	int killed = session->cgroup ? cgroup_oom_killed(session->number) : -ENOENT;
+	const struct session_record *record = session->record;
+	int status = record->exit.status;
+	int killed = record->cgroup ? cgroup_oom_killed(record->number) : -ENOENT;
 
+	if (status == -1)
+		return false;
 	if (killed >= 0)
 		return killed;
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || session->hung_up ||
-	    session->exit.timed_out)
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || record->hung_up ||
+	    record->exit.timed_out)
 		return false;
-	return cgroup_oom_kills() > session->oom_before;
+	return cgroup_oom_kills() > record->exit.oom_before;
 }
 
-void session_ended(struct child *child, int status, const struct rusage *usage)
+void session_exited(struct session *session)
 {
-	struct session *session = container_of(child, struct session, child);
-	struct session_exit *exit = &session->exit;
+	struct session_exit *exit = &session->record->exit;
 	unsigned int i;
 
-	session->pid = 0;
-	if (session_released(session))
-		return;
 	session->exited = true;
-	exit->status = status;
-	exit->ended = session_clock();
-	if (usage) {
-		exit->user_time = nanoseconds(&usage->ru_utime);
-		exit->system_time = nanoseconds(&usage->ru_stime);
-		exit->max_rss = usage->ru_maxrss * 1024ull;
-	}
-	if (status != -1)
-		exit->oom_killed = was_oom_killed(session, status);
-	log_debug("session %" PRIu64 ": ended, status %#x", session->number, status);
+	if (was_oom_killed(session))
+		exit->oom_killed = true;
+	log_debug("session %" PRIu64 ": ended, status %#x", session->record->number,
+		  (unsigned int)exit->status);
 	loop_cancel(loop_of(session), &session->timeout);
 	input_close(&session->input);
 	for (i = 0; i < 2; i++)
@@ -165,9 +81,26 @@ void session_ended(struct child *child, int status, const struct rusage *usage)
 	session_update(session);
 }
 
+void session_ended(struct child *child, int status, const struct rusage *usage)
+{
+	struct session *session = container_of(child, struct session, child);
+	struct session_exit *exit = &session->record->exit;
+
+	exit->status = status;
+	exit->ended = session_clock();
+	if (usage) {
+		exit->user_time = nanoseconds(&usage->ru_utime);
+		exit->system_time = nanoseconds(&usage->ru_stime);
+		exit->max_rss = usage->ru_maxrss * 1024ull;
+	}
+	kring_store_release(&exit->recorded, 1);
+	if (!session_released(session))
+		session_exited(session);
+}
+
 void session_exit_message(const struct session *session, Kring__ExecExit *message)
 {
-	const struct session_exit *exit = &session->exit;
+	const struct session_exit *exit = &session->record->exit;
 
 	if (exit->status != -1 && WIFSIGNALED(exit->status)) {
 		message->how_case = KRING__EXEC_EXIT__HOW_SIGNAL;
@@ -182,13 +115,14 @@ void session_exit_message(const struct session *session, Kring__ExecExit *messag
 	message->user_time = exit->user_time;
 	message->system_time = exit->system_time;
 	message->max_rss = exit->max_rss;
-	message->started = exit->started;
+	message->started = session->record->started;
 	message->ended = exit->ended;
 }
 
 static void session_settle(struct loop_job *job)
 {
 	struct session *session = container_of(job, struct session, settle);
+	const struct session_record *record = session->record;
 	unsigned int i;
 
 	if (session_released(session) || session->report >= 0 || !session->exited)
@@ -196,17 +130,25 @@ static void session_settle(struct loop_job *job)
 	for (i = 0; i < 2; i++)
 		if (!output_flushed(&session->outputs[i]))
 			return;
-	if (session->stream) {
-		/* One that could not be told is kept, where it can be. */
-		if (session_tell_exit(session) && session->durable)
-			return;
-	} else if (session->durable && !session->hung_up) {
+	if (session->stream)
+		session_tell_exit(session);
+	if (session->stream || session->told)
 		return;
-	} else if (session->hangup.busy && session->cgroup && cgroup_populated(session->number)) {
-		/* What else is in it has its time, too. */
+	/* One that could not be told is kept, where it can be. */
+	if ((record->durable || session->orphan) && !record->hung_up)
 		return;
-	}
+	/* What else is in it has its time, too. */
+	if (session->hangup.busy && record->cgroup && cgroup_populated(record->number))
+		return;
 	session_release(session);
+}
+
+static void session_pause_over(struct loop_op *op, int result)
+{
+	struct session *session = container_of(op, struct session, pause);
+
+	if (!session_released(session) && !result)
+		session_update(session);
 }
 
 void session_update(struct session *session)
@@ -214,20 +156,29 @@ void session_update(struct session *session)
 	loop_queue(loop_of(session), &session->settle);
 }
 
+static bool is_busy(const struct session *session)
+{
+	return session->child.op.busy || session->over_op.busy || session->start.busy ||
+		session->timeout.busy || session->hangup.busy || session->grace.busy ||
+		session->pause.busy || session->input.op.busy || session->outputs[0].op.busy ||
+		session->outputs[1].op.busy || session->closing;
+}
+
 bool session_released(struct session *session)
 {
 	if (!session->released)
 		return false;
-	if (session->child.op.busy || session->start.busy || session->timeout.busy ||
-	    session->hangup.busy || session->input.op.busy || session->outputs[0].op.busy ||
-	    session->outputs[1].op.busy)
+	if (is_busy(session))
 		return true;
 	loop_unqueue(loop_of(session), &session->settle);
+	if (!session->left)
+		store_remove(session->record);
 	free(session);
 	return true;
 }
 
-void session_release(struct session *session)
+/* Nothing of it is this process's any more. */
+static void let_go(struct session *session)
 {
 	struct sessions *sessions = session->agent->sessions;
 	struct loop *loop = loop_of(session);
@@ -244,37 +195,75 @@ void session_release(struct session *session)
 	}
 	loop_cancel(loop, &session->timeout);
 	loop_cancel(loop, &session->hangup);
+	loop_cancel(loop, &session->grace);
+	loop_cancel(loop, &session->pause);
+	session_keeper_close(session);
 	input_close(&session->input);
 	output_free(&session->outputs[0]);
 	output_free(&session->outputs[1]);
-	if (session->cgroup)
-		cgroup_remove(session->number);
-	free(session->name);
-	free(session->arguments);
-	session->name = NULL;
-	session->arguments = NULL;
 	/* Freed from there: who calls this may still look at it. */
 	loop_queue(loop, &session->settle);
+}
+
+void session_release(struct session *session)
+{
+	/* From now on another agent would just clear it away. */
+	kring_store_release(&session->record->state, SESSION_OVER);
+	let_go(session);
+	session_keeper_dismiss(session);
+	output_log_free(&session->outputs[0].log);
+	output_log_free(&session->outputs[1].log);
+	if (session->record->cgroup)
+		cgroup_remove(session->record->number);
+}
+
+void session_leave(struct session *session)
+{
+	session->left = true;
+	child_abandon(&session->child);
+	let_go(session);
+}
+
+void session_keep_log(struct session *session)
+{
+	const struct session_record *record = session->record;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		output_log_keep(&session->outputs[i].log,
+				record->log_size ? record->log_size : LOG_SIZE);
+}
+
+void session_input_closed(struct session *session)
+{
+	if (session->left)
+		return;
+	kring_store_release(&session->record->input, false);
+	session_keeper_wake(session);
 }
 
 /*
  * The beginning
  */
 
-struct session *session_new(struct agent *agent, uint64_t number)
+struct session *session_new(struct agent *agent, struct session_record *record)
 {
 	struct session *session = calloc(1, sizeof(*session));
+	unsigned int i;
 
 	if (!session)
 		return NULL;
 	session->agent = agent;
-	session->number = number;
+	session->record = record;
+	session->over = -1;
 	session->report = -1;
-	session->timeout.done = session_timed_out;
-	session->hangup.done = session_hangup_over;
+	session_end_init(session);
+	session->pause.done = session_pause_over;
 	session->settle.run = session_settle;
 	input_init(&session->input, session);
-	output_init(&session->outputs[0], session, 0);
-	output_init(&session->outputs[1], session, 1);
+	for (i = 0; i < 2; i++) {
+		output_init(&session->outputs[i], session, i);
+		store_init_log(record, i, &session->outputs[i].log, &record->outputs[i]);
+	}
 	return session;
 }

@@ -11,14 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kring/barrier.h>
+
 #include "cgroup.h"
 #include "log.h"
+#include "process.h"
+#include "session_keeper.h"
 #include "session_start.h"
 #include "session_stream.h"
+#include "store.h"
 #include "terminal.h"
-
-/* What is shown of argv. */
-#define ARGUMENTS_MAX	512
 
 /* From SIGTERM to SIGKILL, when its time is over. */
 #define KILL_AFTER_NS	5000000000ull
@@ -65,12 +67,15 @@ static int open_terminal(struct session *session, struct spawn *spawn, const Kri
 	spawn->files[0] = slave;
 	spawn->files[1] = slave;
 	spawn->files[2] = slave;
-	session->tty = true;
+	session->record->tty = true;
 	session->outputs[0].fd = master;
 	/* Whoever attaches may type, whether or not this host does. */
 	session->input.fd = fcntl(master, F_DUPFD_CLOEXEC, 3);
 	if (session->input.fd < 0)
 		return failure_errno(failure, errno, "tty", "open one");
+	/* Without an agent that outlives this one, its log needs no such care. */
+	if (store_is_kept() && pipe2(session->outputs[0].relay, O_CLOEXEC | O_NONBLOCK))
+		return failure_errno(failure, errno, "tty", "pipe");
 	return 0;
 }
 
@@ -96,31 +101,19 @@ static int open_files(struct session *session, struct spawn *spawn, const Kring_
 	return code ? failure_errno(failure, -code, "files", "pipe") : 0;
 }
 
-/* For whoever lists sessions. Without memory they see none. */
-static void keep_arguments(struct session *session, char *const *argv)
-{
-	char text[ARGUMENTS_MAX];
-	size_t len = 0, piece;
-
-	for (; *argv && len < sizeof(text); argv++) {
-		piece = strnlen(*argv, sizeof(text) - len - 1);
-		memcpy(text + len, *argv, piece);
-		len += piece;
-		text[len++] = '\0';
-	}
-	session->arguments = malloc(len);
-	if (session->arguments) {
-		memcpy(session->arguments, text, len);
-		session->arguments_len = len;
-	}
-}
-
 static void session_runs(struct session *session)
 {
+	struct session_record *record = session->record;
 	unsigned int i;
 
-	if (session->time_limit && session->pid)
-		loop_timeout(&session->agent->loop, &session->timeout, session->time_limit);
+	record->runs = process_boottime();
+	if (record->time_limit && !session->exited)
+		session_limit(session, record->time_limit);
+	/* It had no process group to be hung up. */
+	if (record->hung_up)
+		session_end(session);
+	/* Before the host is told. */
+	kring_store_release(&record->state, SESSION_RUNNING);
 	if (session->stream && session_accept(session, 0, session->send_input))
 		session_hang_up(session);
 	for (i = 0; i < 2; i++)
@@ -151,49 +144,76 @@ static void session_reported(struct loop_op *op, int result)
 		session_runs(session);
 		return;
 	}
-	log_debug("session %" PRIu64 ": %s: %s", session->number, failure.step, failure.text);
+	log_debug("session %" PRIu64 ": %s: %s", session->record->number, failure.step,
+		  failure.text);
 	if (session->stream)
 		kring_reset(session->stream, failure.number, failure.step, "%s", failure.text);
 	session->stream = NULL;
 	session_release(session);
 }
 
+/* What is constant. Thereafter another agent would find it. */
+static void fill_record(struct session *session, const struct spawn *spawn,
+			const Kring__Exec *exec)
+{
+	struct session_record *record = session->record;
+
+	session_record_arguments(record, spawn->argv);
+	record->started = session_clock();
+	record->forked = process_boottime();
+	record->time_limit = exec->timeout;
+	record->kill_after = exec->kill_after ? exec->kill_after : KILL_AFTER_NS;
+	record->log_size = exec->log_size;
+	record->cgroup = spawn->cgroup >= 0;
+	record->input = session->input.fd >= 0;
+	if (!record->cgroup || cgroup_oom_killed(record->number) < 0)
+		record->exit.oom_before = cgroup_oom_kills();
+	session_record_seal(record);
+	kring_store_release(&record->state, SESSION_STARTING);
+}
+
+static int start_process(struct session *session, struct spawn *spawn, struct failure *failure)
+{
+	struct loop *loop = &session->agent->loop;
+	pid_t pid = spawn_start(spawn, &session->report, failure);
+	int code;
+
+	if (pid < 0)
+		return pid;
+	if (spawn->keeper) {
+		code = session_keeper_watch(session, pid);
+	} else {
+		session->record->pid = pid;
+		code = child_watch(&session->child, loop, pid, session_ended);
+	}
+	if (code)
+		return failure_errno(failure, -code, "fork", "pidfd");
+	session->start.done = session_reported;
+	loop_poll(loop, &session->start, session->report, POLLIN);
+	return 0;
+}
+
 int session_start(struct session *session, struct spawn *spawn, const Kring__Exec *exec,
 		  struct failure *failure)
 {
-	struct loop *loop = &session->agent->loop;
-	pid_t pid;
+	struct keeper keeper = { .over = { -1, -1 } };
 	int code;
 
 	session->detach = exec->detach;
 	session->send_input = exec->stdin;
-	session->log_size = exec->log_size;
-	session->time_limit = exec->timeout;
-	session->kill_after = exec->kill_after ? exec->kill_after : KILL_AFTER_NS;
-	session->exit.started = session_clock();
-	keep_arguments(session, spawn->argv);
-
 	code = open_files(session, spawn, exec, failure);
 	if (code)
 		goto close_files;
-	spawn->cgroup = cgroup_create(session->number);
-	session->cgroup = spawn->cgroup >= 0;
-	if (!session->cgroup || cgroup_oom_killed(session->number) < 0)
-		session->oom_before = cgroup_oom_kills();
-	pid = spawn_start(spawn, &session->report, failure);
-	code = pid < 0 ? pid : 0;
-	if (spawn->cgroup >= 0)
-		close(spawn->cgroup);
+	code = session_keeper_prepare(session, &keeper, spawn, failure);
 	if (code)
 		goto close_files;
-	code = child_watch(&session->child, loop, pid, session_ended);
-	if (code) {
-		failure_errno(failure, -code, "fork", "pidfd");
-		goto close_files;
-	}
-	session->pid = pid;
-	session->start.done = session_reported;
-	loop_poll(loop, &session->start, session->report, POLLIN);
+	spawn->cgroup = cgroup_create(session->record->number);
+	fill_record(session, spawn, exec);
+	code = start_process(session, spawn, failure);
+	if (spawn->cgroup >= 0)
+		close(spawn->cgroup);
+	if (keeper.over[1] >= 0)
+		close(keeper.over[1]);
 close_files:
 	close_files(spawn);
 	return code;

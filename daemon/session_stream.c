@@ -11,10 +11,6 @@
 #include "session_stream.h"
 #include "terminal.h"
 
-/* Bytes of log where the host has not said how many, and the most that it may say. */
-#define LOG_SIZE	65536
-#define LOG_SIZE_MAX	(64 << 20)
-
 static void pump(struct session *session)
 {
 	unsigned int i;
@@ -22,20 +18,6 @@ static void pump(struct session *session)
 	input_pump(&session->input);
 	for (i = 0; i < 2; i++)
 		output_pump(&session->outputs[i]);
-}
-
-/* From now on it needs no host. */
-static void make_durable(struct session *session)
-{
-	uint64_t size = session->log_size ? session->log_size : LOG_SIZE;
-	struct output_log *log;
-	unsigned int i;
-
-	session->durable = true;
-	for (i = 0; i < 2; i++) {
-		log = &session->outputs[i].log;
-		log->max = size < LOG_SIZE_MAX ? size : LOG_SIZE_MAX;
-	}
 }
 
 /*
@@ -48,8 +30,8 @@ static void host_gone(struct session *session)
 
 	session->stream = NULL;
 	for (i = 0; i < 2; i++)
-		output_detach(&session->outputs[i], false);
-	if (session->durable)
+		output_detach(&session->outputs[i]);
+	if (session->record->durable)
 		pump(session);
 	else
 		session_hang_up(session);
@@ -88,7 +70,7 @@ static void on_control(struct kring_stream *stream, const void *bytes, size_t le
 			session_signal(session, control->signal);
 		break;
 	case KRING__EXEC_CONTROL__WHAT_RESIZE:
-		if (session->tty && session->outputs[0].fd >= 0)
+		if (session->record->tty && session->outputs[0].fd >= 0)
 			terminal_resize(session->outputs[0].fd, control->resize->rows,
 					control->resize->columns);
 		break;
@@ -139,10 +121,10 @@ int session_accept(struct session *session, uint64_t dropped, bool send_input)
 	Kring__ExecStarted started = KRING__EXEC_STARTED__INIT;
 	int code;
 
-	started.session = session->number;
-	started.pid = session->pid;
+	started.session = session->record->number;
+	started.pid = session_pid(session);
 	started.dropped = dropped;
-	started.tty = session->tty;
+	started.tty = session->record->tty;
 	started.stdin = session->input.fd >= 0;
 	code = kring_accept(session->stream, &started.base, send_input ? 1 : 0);
 	if (code) {
@@ -162,14 +144,18 @@ void session_attach(struct session *session, struct kring_stream *stream,
 	unsigned int i;
 
 	session_set_stream(session, stream);
+	/* It has a host again, as before. */
+	session->orphan = false;
+	session->pauses = 0;
+	loop_cancel(&session->agent->loop, &session->grace);
 	for (i = 0; i < 2; i++)
 		dropped += output_attach(&session->outputs[i], request->no_log);
-	if (session->tty && request->tty && session->outputs[0].fd >= 0)
+	if (session->record->tty && request->tty && session->outputs[0].fd >= 0)
 		terminal_resize(session->outputs[0].fd, request->tty->rows,
 				request->tty->columns);
 	if (session_accept(session, dropped, request->stdin))
 		return;
-	log_debug("session %" PRIu64 ": attached", session->number);
+	log_debug("session %" PRIu64 ": attached", session->record->number);
 	pump(session);
 	session_update(session);
 }
@@ -184,25 +170,15 @@ void session_detach(struct session *session)
 		session->detach = true;
 		return;
 	}
-	log_debug("session %" PRIu64 ": detached", session->number);
-	make_durable(session);
+	log_debug("session %" PRIu64 ": detached", session->record->number);
+	/* From now on it needs no host. */
+	session_keep_log(session);
+	session->record->durable = true;
 	result.how_case = KRING__EXEC_EXIT__HOW_DETACHED;
 	result.detached = true;
-	kring_close(session->stream, &result.base);
-	session->stream = NULL;
+	session_say_farewell(session, &result, false);
 	for (i = 0; i < 2; i++)
-		output_detach(&session->outputs[i], true);
+		output_detach(&session->outputs[i]);
 	pump(session);
 	session_update(session);
-}
-
-int session_tell_exit(struct session *session)
-{
-	Kring__ExecExit result = KRING__EXEC_EXIT__INIT;
-	int code;
-
-	session_exit_message(session, &result);
-	code = kring_close(session->stream, &result.base);
-	session->stream = NULL;
-	return code;
 }

@@ -27,7 +27,16 @@ void session_attach(struct session *session, struct kring_stream *stream,
 /* The host wants the program to go on without it. */
 void session_detach(struct session *session);
 
-/* Tell the host how the program has ended; then there is no stream. 0 or -ENOMEM. */
-int session_tell_exit(struct session *session);
+/*
+ * Nothing more is said but @message; @result: it tells how the program has ended. 0 or -ENOMEM:
+ * the stream was reset. There is none now.
+ */
+int session_say_farewell(struct session *session, const Kring__ExecExit *message, bool result);
+
+/*
+ * Tell the host how the program has ended. There is no stream then, unless the host has to get
+ * something else first: session_update() comes again. @session->told until it has got it.
+ */
+void session_tell_exit(struct session *session);
 
 #endif /* KRINGD_SESSION_STREAM_H */

@@ -13,11 +13,12 @@
 #include <time.h>
 
 #include "cgroup.h"
+#include "keeper.h"
 #include "leftover.h"
 #include "log.h"
+#include "session_adopt.h"
 #include "sessions.h"
-
-#define NAME_MAX_LEN	64
+#include "store.h"
 
 /* What programs have to end in, when kringd does. */
 #define FINI_MS		2000
@@ -41,6 +42,17 @@ static void raise_files(void)
 			    (uint64_t)sessions.files.rlim_cur, strerror(errno));
 }
 
+/* Whether a cgroup is that of a session of the agent before. */
+static bool is_known(uint64_t number)
+{
+	const struct session_record *record;
+
+	for (record = store_next(NULL); record; record = store_next(record))
+		if (record->number == number)
+			return true;
+	return false;
+}
+
 int sessions_init(struct agent *agent)
 {
 	int code;
@@ -52,8 +64,24 @@ int sessions_init(struct agent *agent)
 	code = reaper_init(&agent->loop);
 	if (code)
 		return code;
-	sessions.last = cgroup_init();
+	code = store_init(agent->config.sessions_max);
+	if (code)
+		goto fini_reaper;
+	sessions.last = cgroup_init(is_known);
+	if (sessions.last < store_last())
+		sessions.last = store_last();
+	if (store_is_kept()) {
+		/* What is mapped into a keeper is not freed when this process is killed. */
+		io_uring_ring_dontfork(&agent->loop.ring);
+		keeper_init();
+		sessions_adopt(agent);
+		leftover_init(&agent->loop);
+	}
 	return 0;
+
+fini_reaper:
+	reaper_fini(&agent->loop);
+	return code;
 }
 
 static int64_t now_ms(void)
@@ -66,7 +94,13 @@ static int64_t now_ms(void)
 
 static bool must_end(const struct session *session)
 {
-	return session->pid && !session->durable;
+	return !session->exited && !session->record->durable;
+}
+
+/* Becomes ready when the program has ended. */
+static int end_of(const struct session *session)
+{
+	return session->kept ? session->over : session->child.pidfd;
 }
 
 static void kill_those_that_must(void)
@@ -84,30 +118,47 @@ static void kill_those_that_must(void)
 	TAILQ_FOREACH(session, &sessions.list, list) {
 		if (!must_end(session))
 			continue;
-		pfd = (struct pollfd){ .fd = session->child.pidfd, .events = POLLIN };
+		pfd = (struct pollfd){ .fd = end_of(session), .events = POLLIN };
 		left = deadline - now_ms();
 		if (poll(&pfd, 1, left > 0 ? left : 0) > 0)
 			continue;
 		session_signal(session, SIGKILL);
-		if (session->cgroup)
-			cgroup_kill(session->number);
+		if (session->record->cgroup)
+			cgroup_kill(session->record->number);
 	}
+}
+
+/* What needs no host goes on, or its result waits. */
+static void leave_or_release(struct session *session)
+{
+	const struct session_record *record = session->record;
+
+	if (!record->durable || (session->exited && !session->kept)) {
+		session_release(session);
+		return;
+	}
+	if (!session->exited)
+		log_info("session %" PRIu64 " goes on without an agent (pid %d)", record->number,
+			 (int)session_pid(session));
+	session_leave(session);
 }
 
 void sessions_fini(struct agent *agent)
 {
 	struct session *session;
+	bool failed;
 
 	if (!agent->sessions)
 		return;
-	kill_those_that_must();
+	/* One that could not do its work shall not keep the next one from it. */
+	failed = !agent->loop.stopping && store_is_kept();
+	if (!failed)
+		kill_those_that_must();
 	while ((session = TAILQ_FIRST(&sessions.list))) {
-		if (session->durable && session->pid)
-			log_info("session %" PRIu64 " goes on without an agent (pid %d)",
-				 session->number, (int)session->pid);
-		if (session->durable)
-			child_abandon(&session->child);
-		session_release(session);
+		if (failed)
+			session_leave(session);
+		else
+			leave_or_release(session);
 	}
 	leftover_fini(&agent->loop);
 	reaper_fini(&agent->loop);
@@ -121,10 +172,10 @@ static bool make_place(void)
 	struct session *session;
 
 	TAILQ_FOREACH(session, &sessions.list, list) {
-		if (!session->exited || session->stream)
+		if (!session->exited || session->stream || session->told)
 			continue;
 		log_info("session %" PRIu64 ": its result is dropped, as nobody has taken it",
-			 session->number);
+			 session->record->number);
 		session_release(session);
 		return true;
 	}
@@ -136,7 +187,7 @@ static struct session *find_name(const char *name)
 	struct session *session;
 
 	TAILQ_FOREACH(session, &sessions.list, list)
-		if (session->name && !strcmp(session->name, name))
+		if (*session->record->name && !strcmp(session->record->name, name))
 			return session;
 	return NULL;
 }
@@ -157,9 +208,9 @@ static int check_name(const char *name, struct failure *failure)
 	const struct session *other;
 	const char *c;
 
-	if (strlen(name) > NAME_MAX_LEN)
+	if (strlen(name) > SESSION_NAME_MAX)
 		return failure_set(failure, EINVAL, "name", "longer than %d characters",
-				   NAME_MAX_LEN);
+				   SESSION_NAME_MAX);
 	for (c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
 			return failure_set(failure, EINVAL, "name",
@@ -171,14 +222,26 @@ static int check_name(const char *name, struct failure *failure)
 	other = find_name(name);
 	if (other)
 		return failure_set(failure, EEXIST, "name", "%s: session %" PRIu64 " %s", name,
-				   other->number, other->exited ?
+				   other->record->number, other->exited ?
 				   "has ended, and nobody has taken its result" : "has it");
 	return 0;
+}
+
+void sessions_insert(struct agent *agent, struct session *session)
+{
+	struct session *next = sessions_after(agent, session->record->number);
+
+	sessions.count++;
+	if (next)
+		TAILQ_INSERT_BEFORE(next, session, list);
+	else
+		TAILQ_INSERT_TAIL(&sessions.list, session, list);
 }
 
 struct session *sessions_add(struct agent *agent, const char *name, struct failure *failure)
 {
 	uint32_t max = agent->config.sessions_max;
+	struct session_record *record;
 	struct session *session;
 
 	if (*name && check_name(name, failure))
@@ -188,24 +251,21 @@ struct session *sessions_add(struct agent *agent, const char *name, struct failu
 			    sessions.count);
 		return NULL;
 	}
-	session = session_new(agent, sessions.last + 1);
-	if (!session)
-		goto no_memory;
-	if (*name) {
-		session->name = strdup(name);
-		if (!session->name)
-			goto free_session;
+	record = store_add();
+	if (!record) {
+		failure_set(failure, EAGAIN, "sessions", "there is no record for one more");
+		return NULL;
 	}
-	sessions.last++;
-	sessions.count++;
-	TAILQ_INSERT_TAIL(&sessions.list, session, list);
+	session_record_init(record, ++sessions.last, name);
+	session = session_new(agent, record);
+	if (!session) {
+		store_remove(record);
+		failure_errno(failure, ENOMEM, "sessions", "a new one");
+		return NULL;
+	}
+	store_set_last(sessions.last);
+	sessions_insert(agent, session);
 	return session;
-
-free_session:
-	free(session);
-no_memory:
-	failure_errno(failure, ENOMEM, "sessions", "a new one");
-	return NULL;
 }
 
 struct session *sessions_find(struct agent *agent, const char *which, struct failure *failure)
@@ -215,7 +275,7 @@ struct session *sessions_find(struct agent *agent, const char *which, struct fai
 
 	if (find_number(which, &number) && number)
 		session = sessions_after(agent, number - 1);
-	if (session && session->number != number)
+	if (session && session->record->number != number)
 		session = NULL;
 	if (!session && *which)
 		session = find_name(which);
@@ -230,7 +290,7 @@ struct session *sessions_after(struct agent *agent, uint64_t number)
 
 	(void)agent;
 	TAILQ_FOREACH(session, &sessions.list, list)
-		if (session->number > number)
+		if (session->record->number > number)
 			return session;
 	return NULL;
 }

@@ -25,13 +25,13 @@ struct sessions {
 	struct rlimit files;
 };
 
-/* 0 or a negative errno. */
+/* Those of the agent before go on. 0 or a negative errno. */
 int sessions_init(struct agent *agent);
 
 /*
  * Programs that need a host are hung up, and killed where they do not go in time; those that
- * do not are left alone. To be called when the loop has stopped; thereafter it is to be run
- * until nothing is under way.
+ * do not are left alone, or to the next agent. To be called when the loop has stopped;
+ * thereafter it is to be run until nothing is under way, and then there is store_fini().
  */
 void sessions_fini(struct agent *agent);
 
@@ -44,6 +44,9 @@ void sessions_fini(struct agent *agent);
  * Return: the session, or NULL.
  */
 struct session *sessions_add(struct agent *agent, const char *name, struct failure *failure);
+
+/* Take in one that there is already. */
+void sessions_insert(struct agent *agent, struct session *session);
 
 /* By its number or name; NULL: @failure says that there is none. */
 struct session *sessions_find(struct agent *agent, const char *which, struct failure *failure);

@@ -15,16 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "spawn.h"
 
 /* Where the environment has no PATH. */
 #define PATH_DEFAULT	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-/* In the child: what is behind stdin, stdout and stderr. */
-#define REPORT_FD	3
 
 const char *spawn_getenv(char *const *envp, const char *name)
 {
@@ -80,30 +79,46 @@ static void join_cgroup(int procs)
 		try_write(procs, "0");
 }
 
-/*
- * Descriptors 0 to 3 are what they are to be, and there are no others: also none of other
- * sessions, whose pipes would not end before this exec is done.
- */
-static int arrange_files(const struct spawn *spawn, int *report, struct failure *failure)
+/* There are none of other sessions, whose pipes would not end before this exec is done. */
+int spawn_arrange(int *files, int count, struct failure *failure)
 {
-	int from[REPORT_FD + 1] = { spawn->files[0], spawn->files[1], spawn->files[2], *report };
 	int i;
 
-	for (i = 0; i <= REPORT_FD; i++) {
-		if (from[i] > REPORT_FD)
+	for (i = 0; i < count; i++) {
+		if (files[i] < 0 || files[i] >= count)
 			continue;
-		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, REPORT_FD + 1);
-		if (from[i] < 0)
+		files[i] = fcntl(files[i], F_DUPFD_CLOEXEC, count);
+		if (files[i] < 0)
 			return failure_errno(failure, errno, "files", "dup");
 	}
-	*report = from[REPORT_FD];
-	for (i = 0; i <= REPORT_FD; i++)
-		if (dup3(from[i], i, i == REPORT_FD ? O_CLOEXEC : 0) < 0)
+	for (i = 0; i < count; i++) {
+		if (files[i] < 0)
+			close(i);
+		else if (dup3(files[i], i, i >= SPAWN_REPORT ? O_CLOEXEC : 0) < 0)
 			return failure_errno(failure, errno, "files", "dup");
-	*report = REPORT_FD;
+	}
 	/* Older kernels cannot; but all are close-on-exec. */
-	close_range(REPORT_FD + 1, ~0U, 0);
+	close_range(count, ~0U, 0);
 	return 0;
+}
+
+/* Descriptors 0 to SPAWN_REPORT are what they are to be. *@report: where that is now. */
+static int arrange_files(const struct spawn *spawn, int *report, struct failure *failure)
+{
+	int files[SPAWN_REPORT + 1] = {
+		spawn->files[0], spawn->files[1], spawn->files[2], *report
+	};
+	int code;
+
+	/* A keeper has done so. */
+	if (spawn->keeper) {
+		close_range(SPAWN_REPORT + 1, ~0U, 0);
+		return 0;
+	}
+	code = spawn_arrange(files, SPAWN_REPORT + 1, failure);
+	if (!code)
+		*report = SPAWN_REPORT;
+	return code;
 }
 
 static int set_limits(const struct spawn *spawn, struct failure *failure)
@@ -163,6 +178,8 @@ static int execute(const struct spawn *spawn, struct failure *failure)
 	size_t len;
 	int code;
 
+	/* From now on it may outlive its keeper. */
+	prctl(PR_SET_PDEATHSIG, 0);
 	if (!*name || strchr(name, '/'))
 		return execute_path(spawn, name, failure);
 	for (dir = dir ? dir : PATH_DEFAULT; ; dir += len + 1) {
@@ -217,15 +234,20 @@ static int become(struct spawn *spawn, int *report, struct failure *failure)
 	return execute(spawn, failure);
 }
 
-static void child(struct spawn *spawn, int report)
+void spawn_fail(int report, const struct failure *failure)
+{
+	/* A pipe takes so little at once; and if the agent has gone there is nobody to tell. */
+	if (write(report, failure, sizeof(*failure)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+void spawn_become(struct spawn *spawn, int report)
 {
 	struct failure failure = { 0 };
 
 	become(spawn, &report, &failure);
-	/* A pipe takes so little at once; and if the agent has gone there is nobody to tell. */
-	if (write(report, &failure, sizeof(failure)) < 0)
-		_exit(126);
-	_exit(127);
+	spawn_fail(report, &failure);
 }
 
 /*
@@ -245,8 +267,10 @@ pid_t spawn_start(struct spawn *spawn, int *report, struct failure *failure)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
+	if (!pid && spawn->keeper)
+		keeper_run(spawn->keeper, spawn, pipe_fds[1]);
 	if (!pid)
-		child(spawn, pipe_fds[1]);
+		spawn_become(spawn, pipe_fds[1]);
 	code = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pipe_fds[1]);

@@ -13,6 +13,11 @@
 #include "failure.h"
 #include "identity.h"
 
+/* In the program's process: what is behind stdin, stdout and stderr. */
+#define SPAWN_REPORT	3
+
+struct keeper;
+
 /* Of one resource. */
 struct spawn_limit {
 	unsigned int resource;
@@ -33,6 +38,7 @@ struct spawn_limit {
  * @files: its stdin, stdout and stderr
  * @tty: they are a terminal, which becomes its controlling one
  * @cgroup: cgroup.procs of the cgroup that it belongs to, -1: the agent's
+ * @keeper: process in between, NULL: none
  */
 struct spawn {
 	char *const *argv;
@@ -46,6 +52,7 @@ struct spawn {
 	int files[3];
 	bool tty;
 	int cgroup;
+	const struct keeper *keeper;
 };
 
 /**
@@ -54,7 +61,7 @@ struct spawn {
  * @report: becomes readable when it runs, or does not; the caller's
  * @failure: filled on failure
  *
- * Return: its process, leader of a session of its own; or a negative errno.
+ * Return: its process, leader of a session of its own, or its keeper; or a negative errno.
  */
 pid_t spawn_start(struct spawn *spawn, int *report, struct failure *failure);
 
@@ -66,6 +73,22 @@ pid_t spawn_start(struct spawn *spawn, int *report, struct failure *failure);
  * Return: 0; -EAGAIN: not known yet; or a negative errno.
  */
 int spawn_report(int report, struct failure *failure);
+
+/*
+ * In a child, for its keeper:
+ */
+
+/* Be the program: what is in @spawn's files and SPAWN_REPORT is there already. */
+void spawn_become(struct spawn *spawn, int report) __attribute__((noreturn));
+
+/* Tell the agent, and end. */
+void spawn_fail(int report, const struct failure *failure) __attribute__((noreturn));
+
+/*
+ * Descriptors 0 to @count - 1 are those in @files, -1: none, and there are no others; all but
+ * the program's are close-on-exec. 0 or a negative errno with the failure filled in.
+ */
+int spawn_arrange(int *files, int count, struct failure *failure);
 
 /* The value of NAME in an environment, or NULL. */
 const char *spawn_getenv(char *const *envp, const char *name);

@@ -297,11 +297,22 @@ static int console_refused(const void *error, size_t len)
 	return status;
 }
 
+/* An agent that was killed may have left the program to the next one. */
+static void console_hint(const struct console *console)
+{
+	size_t len = strlen(console->err->text);
+
+	snprintf(console->err->text + len, sizeof(console->err->text) - len,
+		 "; if the program goes on, \"kring attach %llu\" takes it up",
+		 (unsigned long long)console->session);
+}
+
 static void console_on_reset(struct kring_stream *stream, const void *error, size_t len)
 {
 	struct console *console = kring_stream_owner(stream);
 
-	client_error(console->err, error, len);
+	if (client_error(console->err, error, len) == -ECONNRESET && console->started)
+		console_hint(console);
 	console_end(console, console->started ? TOOL_FAILED : console_refused(error, len));
 }
 

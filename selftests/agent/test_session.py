@@ -70,6 +70,24 @@ def check_ended(tap, guest) -> None:
     tap.equal((len(have.stdout), have.stderr), (300004, b''), 'a larger one has all')
 
 
+def check_not_taken(tap, guest) -> None:
+    """A host that goes before it has all has taken nothing."""
+    script = 'head -c 100000 /dev/zero; echo end; exit 9'
+    number = guest.exec('-d', '--log-size', '1M', 'sh', '-c', script).stdout.decode().strip()
+    wait_for(lambda: guest.ps()[0]['exit'])
+    for _ in range(2):
+        process = guest.start('attach', number)
+        # More than its pipe holds, so that it cannot have come to the end.
+        process.stdout.read(1)
+        time.sleep(0.3)
+        process.kill()
+        process.communicate()
+        tap.ok([str(s['session']) for s in guest.ps()] == [number], 'it is there still', guest.ps())
+    have = guest.run('attach', number)
+    tap.ok(have.returncode == 9 and have.stdout.endswith(b'\0end\n'), 'and its result', have)
+    tap.equal(guest.ps(), [], 'until somebody has got it')
+
+
 def check_kill(tap, guest) -> None:
     script = 'trap "echo usr1" USR1; echo ready; sleep 60 & while :; do wait; done'
     guest.exec('-d', '--name', 'victim', 'sh', '-c', script)
@@ -107,7 +125,7 @@ def check_stdin(tap, guest) -> None:
 def main() -> int:
     with Tap() as tap, Guest() as guest:
         before = guest.fds()
-        for check in (check_detach, check_ended, check_kill, check_stdin):
+        for check in (check_detach, check_ended, check_not_taken, check_kill, check_stdin):
             check(tap, guest)
         tap.ok(wait_for(lambda: guest.fds() <= before), 'no open file is left',
                (before, guest.fds()))

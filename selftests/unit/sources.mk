@@ -15,6 +15,7 @@ UNIT_TESTS := \
 	selftests/unit/ring.c \
 	selftests/unit/ring_hostile.c \
 	selftests/unit/ring_threads.c \
+	selftests/unit/session_record.c \
 	selftests/unit/switch.c \
 	selftests/unit/switch_resume.c
 UNIT_HELPERS := selftests/unit/fake_guest.c

@@ -35,7 +35,7 @@ class Kernel:
         if not os.environ.get('KRING_KERNEL_PACKED'):
             # Named by its root: an installed and a downloaded kernel may differ.
             name = f'vmlinux-{version}' + ('' if root == '/' else '-downloaded')
-            image = vmlinux.unpacked(kernel.image, os.path.join(_cache(), name))
+            image = vmlinux.unpacked(kernel.image, os.path.join(cache_directory(), name))
             kernel = dataclasses.replace(kernel, image=image or kernel.image)
         return kernel
 
@@ -55,7 +55,7 @@ def _order(version: str) -> list:
             for part in re.findall(r'\d+|[a-z]+', version)]
 
 
-def _cache() -> str:
+def cache_directory() -> str:
     return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'kring')
 
 
@@ -72,7 +72,7 @@ def _complete(kernel: Kernel) -> bool:
 
 def _download(version: str) -> str:
     """Unpacks Debian's image package into the user's cache; no root needed. Returns its root."""
-    cache = _cache()
+    cache = cache_directory()
     root = os.path.join(cache, f'linux-image-{version}')
     os.makedirs(cache, exist_ok=True)
     with open(root + '.lock', 'w') as lock:

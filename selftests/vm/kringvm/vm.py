@@ -208,11 +208,15 @@ class VM:
             self._channel.post('poweroff -f')
         except ChannelClosed:
             raise self.error('shutdown: the guest is gone already') from None
+        self.wait_end(timeout)
+        self.check_log()
+
+    def wait_end(self, timeout: float = 60) -> None:
+        """For a guest that was told to power off."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise self.error(f'shutdown took more than {timeout} s') from None
-        self.check_log()
 
     def close(self, failed: bool = False) -> None:
         """Kills QEMU and removes the workdir (KRINGVM_KEEP=1 keeps it)."""

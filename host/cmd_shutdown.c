@@ -10,7 +10,8 @@
 static const char help_text[] =
 	"Usage: kring shutdown [OPTION...]\n"
 	"\n"
-	"Power the guest off, in order. This ends when that has begun.\n"
+	"Power the guest off, in order. This ends when that has begun. An init system waits for\n"
+	"programs that do not end: systemd 90 s, or DefaultTimeoutStopSec=.\n"
 	"\n"
 	"  -r, --reboot            start it again\n"
 	"  -H, --halt              stop it, and leave the power on\n"

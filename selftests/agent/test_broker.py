@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -244,16 +245,21 @@ def check_credit(tap, b) -> None:
 def check_events(tap, b) -> None:
     events = b.start('events')
     as_json = b.start('events', '--json')
-    wait_for(lambda: b.broker_text().count('has connected') > 1)
-    time.sleep(0.3)
+    outputs = [events.stdout, as_json.stdout]
+    # Until both have seen something: the next client they see from its start.
+    wait_for(lambda: b.exec('true').returncode == 0 and
+             select.select(outputs, (), (), 0.2)[0] == outputs)
     b.exec('true')
+    last = re.findall(r'(client \d+) has connected', b.broker_text())[-1]
     seen = []
-    while not seen or 'has gone' not in seen[-1]['text']:
+    while not seen or f'{last} has gone' not in seen[-1]['text']:
         seen.append(json.loads(as_json.stdout.readline()))
     tap.ok({'client', 'stream'} == {e['event'] for e in seen} and
            all(isinstance(e['time'], int) and abs(e['time'] - time.time()) < 10 for e in seen),
            'events --json', seen)
-    text = [events.stdout.readline().decode() for _ in seen]
+    text = ['']
+    while f'{last} has gone' not in text[-1]:
+        text.append(events.stdout.readline().decode())
     tap.ok(any('opened' in line and 'exec' in line for line in text) and
            any('closed' in line for line in text), 'events', text)
     for process in (events, as_json):

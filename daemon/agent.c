@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "link.h"
 #include "log.h"
 #include "quiesce.h"
@@ -23,18 +23,10 @@
 /* Nanoseconds between looks at whether there is anything to be done. */
 #define IDLE	10000000000ull
 
-static uint64_t boottime(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 void agent_strange(struct agent *agent, const char *fmt, ...)
 {
 	struct agent_strange *strange = &agent->strange;
-	uint64_t second = boottime() / 1000000000;
+	uint64_t second = clock_now(CLOCK_BOOTTIME) / 1000000000;
 	char text[256];
 	va_list args;
 
@@ -248,7 +240,7 @@ int agent_init(struct agent *agent)
 	kring_hello_init(&agent->hello, KRINGD_AGENT);
 	agent->hello.resumes = true;
 	agent->hello.streams_max = agent->config.streams_max;
-	agent->started = boottime();
+	agent->started = clock_now(CLOCK_BOOTTIME);
 	agent->idle.done = agent_idle;
 	return agent_set_allowed(agent);
 }

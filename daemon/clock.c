@@ -24,12 +24,19 @@
 /* A difference that is not worth a step, which programs do not like. */
 #define NEAR	(SECOND / 10)
 
+uint64_t clock_now(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * SECOND + now.tv_nsec;
+}
+
 int clock_step(int64_t time, int64_t *before)
 {
-	struct timespec now, then = { .tv_sec = time / SECOND, .tv_nsec = time % SECOND };
+	struct timespec then = { .tv_sec = time / SECOND, .tv_nsec = time % SECOND };
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	*before = now.tv_sec * SECOND + now.tv_nsec;
+	*before = clock_now(CLOCK_REALTIME);
 	if (clock_settime(CLOCK_REALTIME, &then))
 		return -errno;
 	log_info("clock: stepped by %+" PRId64 " ms", (time - *before) / 1000000);
@@ -38,15 +45,13 @@ int clock_step(int64_t time, int64_t *before)
 
 void clock_follow(int64_t time)
 {
-	struct timespec now;
 	int64_t before;
 	int code;
 
 	/* Not said, or nonsense: differences of what is left do not overflow. */
 	if (time <= 0)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	before = now.tv_sec * SECOND + now.tv_nsec;
+	before = clock_now(CLOCK_REALTIME);
 	if (time - before <= NEAR && before - time <= NEAR)
 		return;
 	code = clock_step(time, &before);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The guest's clock.
+ * The guest's clocks.
  */
 #ifndef KRINGD_CLOCK_H
 #define KRINGD_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
+
+/* What it shows, in nanoseconds: CLOCK_REALTIME since 1970. */
+uint64_t clock_now(clockid_t clock);
 
 /**
- * clock_step() - set it
+ * clock_step() - set CLOCK_REALTIME
  * @time: nanoseconds since 1970, not negative
  * @before: what it was, also on failure
  *

@@ -16,11 +16,11 @@
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/kring.h>
 
+#include "clock.h"
 #include "device.h"
 #include "discover.h"
 #include "doorbell.h"
@@ -60,10 +60,7 @@ struct device {
 
 static time_t now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
+	return clock_now(CLOCK_MONOTONIC) / 1000000000;
 }
 
 static void device_try(struct device *device);

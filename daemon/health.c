@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "health.h"
 #include "helper.h"
 #include "services.h"
@@ -32,14 +32,6 @@ struct health {
 	uint64_t started;
 };
 
-static uint64_t monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static void health_put(struct health *health)
 {
 	if (!health->helper.child.pid && !health->limit.busy)
@@ -56,7 +48,7 @@ static void health_answer(struct health *health, int status)
 			    helper_status_text(status, text, sizeof(text)));
 		return;
 	}
-	result.spawn = monotonic() - health->started;
+	result.spawn = clock_now(CLOCK_MONOTONIC) - health->started;
 	result.text = (char *)"ok";
 	kring_close(health->stream, &result.base);
 }
@@ -113,7 +105,7 @@ static void health_open(struct agent *agent, struct kring_stream *stream, const 
 		return;
 	}
 	health->agent = agent;
-	health->started = monotonic();
+	health->started = clock_now(CLOCK_MONOTONIC);
 	err = helper_start(&health->helper, &agent->loop, argv, -1, health_ended);
 	if (err) {
 		kring_reset(stream, -err, "health", "start a program: %s", strerror(-err));

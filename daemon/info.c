@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "services.h"
 #include "sessions.h"
 
@@ -133,7 +133,6 @@ static void read_os(char *os, size_t size)
 static void fill_system(struct info *info)
 {
 	Kring__Info *message = &info->message;
-	struct timespec now;
 	char text[1024];
 	const char *at;
 
@@ -149,10 +148,8 @@ static void fill_system(struct info *info)
 	message->boot_id.data = (uint8_t *)info->boot_id;
 	message->boot_id.len = strcspn(info->boot_id, "\n");
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	message->uptime = now.tv_sec * 1000000000ull + now.tv_nsec;
-	clock_gettime(CLOCK_REALTIME, &now);
-	message->clock = now.tv_sec * 1000000000ll + now.tv_nsec;
+	message->uptime = clock_now(CLOCK_BOOTTIME);
+	message->clock = clock_now(CLOCK_REALTIME);
 
 	read_text(AT_FDCWD, "/proc/meminfo", text, sizeof(text));
 	at = strstr(text, "MemTotal:");

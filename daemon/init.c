@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "init.h"
 #include "log.h"
 
@@ -133,10 +134,7 @@ void init_start(void)
 
 static uint64_t milliseconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+	return clock_now(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Ask all to end; those that do not are killed. */

@@ -25,12 +25,10 @@
 
 #include <kring/barrier.h>
 
+#include "clock.h"
 #include "keeper.h"
 #include "loop.h"
 #include "spawn.h"
-
-/* From SIGHUP to SIGKILL, when nobody comes for the session. */
-#define HANGUP_SECONDS	2
 
 /* Who kills all kringds shall not kill the keepers, too. */
 #define KEEPER_NAME	"kring-keeper"
@@ -158,26 +156,16 @@ static void shed(void)
  * The end of the program
  */
 
-static uint64_t nanoseconds(const struct timeval *time)
-{
-	return time->tv_sec * 1000000000ull + time->tv_usec * 1000ull;
-}
-
 static void record_exit(struct session_exit *exit, const siginfo_t *info,
 			const struct rusage *usage)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	exit->ended = now.tv_sec * 1000000000ull + now.tv_nsec;
+	exit->ended = clock_now(CLOCK_REALTIME);
 	exit->status = info->si_status;
 	if (info->si_code == CLD_EXITED)
 		exit->status = (info->si_status & 0xff) << 8;
 	else if (info->si_code == CLD_DUMPED)
 		exit->status |= WCOREFLAG;
-	exit->user_time = nanoseconds(&usage->ru_utime);
-	exit->system_time = nanoseconds(&usage->ru_stime);
-	exit->max_rss = usage->ru_maxrss * 1024ull;
+	session_exit_usage(exit, usage);
 	kring_store_release(&exit->recorded, 1);
 }
 
@@ -204,7 +192,7 @@ static bool has_ended(struct session_record *record, pid_t pid)
 /* No agent comes any more. What needs no host goes on alone. */
 static void leave(const struct session_record *record, pid_t pid, const sigset_t *waiting)
 {
-	struct timespec limit = { .tv_sec = HANGUP_SECONDS };
+	struct timespec limit = { .tv_sec = SESSION_HANGUP };
 
 	if (record->durable)
 		return;

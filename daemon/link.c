@@ -10,9 +10,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "link.h"
 #include "log.h"
 
@@ -210,12 +210,10 @@ bool link_idle(const struct link *link)
 void link_flush(struct link *link, unsigned int milliseconds)
 {
 	struct pollfd pfd = { .fd = link->fd, .events = POLLOUT };
-	struct timespec now;
 	uint64_t end = 0, ms;
 
 	while (!link->error && !link_send(link) && !link_idle(link)) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		ms = now.tv_sec * 1000ull + now.tv_nsec / 1000000;
+		ms = clock_now(CLOCK_MONOTONIC) / 1000000;
 		if (!end)
 			end = ms + milliseconds;
 		if (ms >= end)

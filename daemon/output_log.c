@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <kring/barrier.h>
+
 #include "output_log.h"
 
 #define SCRATCH		16384
@@ -54,7 +56,7 @@ static uint64_t kept(const struct output_mark *mark)
 /* Stores in the order in which they are written here: who is killed has made the first ones. */
 static void store(uint64_t *to, uint64_t value)
 {
-	__atomic_store_n(to, value, __ATOMIC_RELEASE);
+	kring_store_release(to, value);
 }
 
 static void give_back(struct output_log *log)

@@ -9,30 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "process.h"
 
 #define SECOND	1000000000ull
-
-static uint64_t now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
-uint64_t process_boottime(void)
-{
-	return now(CLOCK_BOOTTIME);
-}
-
-uint64_t process_monotonic(void)
-{
-	return now(CLOCK_MONOTONIC);
-}
 
 /* CLOCK_BOOTTIME at which it began, as exactly as a tick (proc(5)); 0: not there. */
 static uint64_t began(pid_t pid)

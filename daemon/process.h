@@ -8,10 +8,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* CLOCK_BOOTTIME and CLOCK_MONOTONIC, in nanoseconds. */
-uint64_t process_boottime(void);
-uint64_t process_monotonic(void);
-
 /**
  * process_open() - a pidfd of a process that is known to have begun at some time
  * @pid: its number

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <kring/barrier.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "log.h"
 #include "session_keeper.h"
 #include "session_stream.h"
@@ -31,22 +31,9 @@ static struct loop *loop_of(const struct session *session)
 	return &session->agent->loop;
 }
 
-uint64_t session_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
 /*
  * The end
  */
-
-static uint64_t nanoseconds(const struct timeval *time)
-{
-	return time->tv_sec * 1000000000ull + time->tv_usec * 1000ull;
-}
 
 static bool was_oom_killed(const struct session *session)
 {
@@ -87,12 +74,9 @@ void session_ended(struct child *child, int status, const struct rusage *usage)
 	struct session_exit *exit = &session->record->exit;
 
 	exit->status = status;
-	exit->ended = session_clock();
-	if (usage) {
-		exit->user_time = nanoseconds(&usage->ru_utime);
-		exit->system_time = nanoseconds(&usage->ru_stime);
-		exit->max_rss = usage->ru_maxrss * 1024ull;
-	}
+	exit->ended = clock_now(CLOCK_REALTIME);
+	if (usage)
+		session_exit_usage(exit, usage);
 	kring_store_release(&exit->recorded, 1);
 	if (!session_released(session))
 		session_exited(session);

@@ -85,7 +85,7 @@ struct session {
 	bool left;
 };
 
-/* One that does nothing yet, and has its record; NULL: no memory, or no record. */
+/* One that does nothing yet, and has its record; NULL: no memory. */
 struct session *session_new(struct agent *agent, struct session_record *record);
 
 /* For child_watch(), where there is no keeper. */
@@ -115,9 +115,6 @@ bool session_released(struct session *session);
 /* Its result as a message. */
 void session_exit_message(const struct session *session, Kring__ExecExit *message);
 
-/* Nanoseconds since 1970. */
-uint64_t session_clock(void);
-
 /*
  * session_end.c:
  */
@@ -130,6 +127,9 @@ pid_t session_pid(const struct session *session);
 
 /* @signal to its process group, and that in the foreground of its terminal. -errno, -ESRCH */
 int session_signal(struct session *session, int signal);
+
+/* SIGKILL: nothing of it is to survive, as far as that can be seen to. */
+void session_kill(struct session *session);
 
 /* Its time is over. */
 void session_terminate(struct session *session);

@@ -20,6 +20,7 @@
 #include <kring/barrier.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "log.h"
 #include "process.h"
 #include "session_adopt.h"
@@ -36,7 +37,7 @@ static void kill_program(const struct session_record *record)
 	int pidfd = -1;
 
 	if (pid && !kring_load_acquire(&record->exit.recorded))
-		pidfd = process_open(pid, record->forked, process_boottime());
+		pidfd = process_open(pid, record->forked, clock_now(CLOCK_BOOTTIME));
 	if (pidfd >= 0) {
 		kill(-pid, SIGKILL);
 		pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
@@ -53,7 +54,7 @@ static void kill_keeper(const struct session_record *record)
 	int pidfd = -1;
 
 	if (pid > 0)
-		pidfd = process_open(pid, record->forked, process_boottime());
+		pidfd = process_open(pid, record->forked, clock_now(CLOCK_BOOTTIME));
 	if (pidfd < 0)
 		return;
 	pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
@@ -156,7 +157,7 @@ static void give_grace(struct session *session)
 static void go_on(struct session *session)
 {
 	struct session_record *record = session->record;
-	uint64_t now = process_monotonic();
+	uint64_t now = clock_now(CLOCK_MONOTONIC);
 	unsigned int i;
 
 	if (record->deadline && !session->exited)

@@ -9,13 +9,12 @@
 #include <kring/barrier.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "log.h"
-#include "process.h"
 #include "session.h"
 #include "terminal.h"
 
-/* From SIGHUP to SIGKILL. */
-#define HANGUP_NS	2000000000ull
+#define HANGUP_NS	(SESSION_HANGUP * 1000000000ull)
 
 static struct loop *loop_of(const struct session *session)
 {
@@ -46,8 +45,7 @@ int session_signal(struct session *session, int signal)
 	return errno == ESRCH && !kill(pid, signal) ? 0 : -errno;
 }
 
-/* Nothing of it is to survive, as far as that can be seen to. */
-static void session_kill(struct session *session)
+void session_kill(struct session *session)
 {
 	session_signal(session, SIGKILL);
 	if (session->record->cgroup)
@@ -79,7 +77,7 @@ static void session_timed_out(struct loop_op *op, int result)
 
 void session_limit(struct session *session, uint64_t nanoseconds)
 {
-	session->record->deadline = process_monotonic() + nanoseconds;
+	session->record->deadline = clock_now(CLOCK_MONOTONIC) + nanoseconds;
 	loop_timeout(loop_of(session), &session->timeout, nanoseconds);
 }
 

@@ -18,6 +18,7 @@
 
 #include <kring/barrier.h>
 
+#include "clock.h"
 #include "log.h"
 #include "process.h"
 #include "session_keeper.h"
@@ -85,7 +86,7 @@ void session_keeper_lost(struct session *session)
 	/* It has begun by the time at which it was known to run, if that was known. */
 	if (pid)
 		pidfd = process_open(pid, record->forked,
-				     record->runs ? record->runs : process_boottime());
+				     record->runs ? record->runs : clock_now(CLOCK_BOOTTIME));
 	if (pidfd < 0)
 		nobody_knows(session);
 	else

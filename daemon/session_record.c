@@ -19,6 +19,18 @@ static uint32_t sum_up(const struct session_record *record)
 	return sum;
 }
 
+static uint64_t nanoseconds(const struct timeval *time)
+{
+	return time->tv_sec * 1000000000ull + time->tv_usec * 1000ull;
+}
+
+void session_exit_usage(struct session_exit *exit, const struct rusage *usage)
+{
+	exit->user_time = nanoseconds(&usage->ru_utime);
+	exit->system_time = nanoseconds(&usage->ru_stime);
+	exit->max_rss = usage->ru_maxrss * 1024ull;
+}
+
 void session_record_init(struct session_record *record, uint64_t number, const char *name)
 {
 	memset(record, 0, sizeof(*record));

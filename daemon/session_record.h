@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "output_log.h"
 
@@ -125,6 +126,12 @@ struct session_record {
 _Static_assert(sizeof(struct session_record) == SESSION_RECORD_SIZE, "session_record");
 _Static_assert(offsetof(struct session_record, keeper) == 656, "session_record.keeper");
 _Static_assert(offsetof(struct session_record, outputs) == 744, "session_record.outputs");
+
+/* Seconds from SIGHUP to SIGKILL, whoever sends them. */
+#define SESSION_HANGUP	2
+
+/* @usage: of the program, as of wait4(2). */
+void session_exit_usage(struct session_exit *exit, const struct rusage *usage);
 
 /* A new one, in state SESSION_FREE. */
 void session_record_init(struct session_record *record, uint64_t number, const char *name);

@@ -14,8 +14,8 @@
 #include <kring/barrier.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "log.h"
-#include "process.h"
 #include "session_keeper.h"
 #include "session_start.h"
 #include "session_stream.h"
@@ -106,7 +106,7 @@ static void session_runs(struct session *session)
 	struct session_record *record = session->record;
 	unsigned int i;
 
-	record->runs = process_boottime();
+	record->runs = clock_now(CLOCK_BOOTTIME);
 	if (record->time_limit && !session->exited)
 		session_limit(session, record->time_limit);
 	/* It had no process group to be hung up. */
@@ -159,8 +159,8 @@ static void fill_record(struct session *session, const struct spawn *spawn,
 	struct session_record *record = session->record;
 
 	session_record_arguments(record, spawn->argv);
-	record->started = session_clock();
-	record->forked = process_boottime();
+	record->started = clock_now(CLOCK_REALTIME);
+	record->forked = clock_now(CLOCK_BOOTTIME);
 	record->time_limit = exec->timeout;
 	record->kill_after = exec->kill_after ? exec->kill_after : KILL_AFTER_NS;
 	record->log_size = exec->log_size;

@@ -10,9 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "keeper.h"
 #include "leftover.h"
 #include "log.h"
@@ -86,10 +86,7 @@ fini_reaper:
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+	return clock_now(CLOCK_MONOTONIC) / 1000000;
 }
 
 static bool must_end(const struct session *session)
@@ -122,9 +119,7 @@ static void kill_those_that_must(void)
 		left = deadline - now_ms();
 		if (poll(&pfd, 1, left > 0 ? left : 0) > 0)
 			continue;
-		session_signal(session, SIGKILL);
-		if (session->record->cgroup)
-			cgroup_kill(session->record->number);
+		session_kill(session);
 	}
 }
 

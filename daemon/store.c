@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kring/barrier.h>
+
 #include "log.h"
 #include "loop.h"
 #include "store.h"
@@ -277,7 +279,7 @@ void store_remove(struct session_record *record)
 		fallocate(store.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, log.base,
 			  OUTPUT_LOG_MAX);
 	}
-	__atomic_store_n(&record->state, SESSION_FREE, __ATOMIC_RELEASE);
+	kring_store_release(&record->state, SESSION_FREE);
 	memset(record, 0, sizeof(*record));
 	store.used[i] = false;
 	if (i >= 4 && !memchr(store.used, true, store.count))

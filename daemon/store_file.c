@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kring/barrier.h>
+
 #include "log.h"
 #include "store_file.h"
 
@@ -61,7 +63,7 @@ void store_file_begin(struct store_header *header, uint32_t records)
 	header->version = STORE_VERSION;
 	header->record_size = SESSION_RECORD_SIZE;
 	header->records = records;
-	__atomic_store_n(&header->magic, STORE_MAGIC, __ATOMIC_RELEASE);
+	kring_store_release(&header->magic, STORE_MAGIC);
 }
 
 int store_file_check(int file, struct store_header *header)

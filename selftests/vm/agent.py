@@ -62,6 +62,13 @@ class Agent:
                 raise AssertionError(f'no answer from the agent:\n{self.logs()}')
             time.sleep(0.1)
 
+    def move(self, vm: VM) -> None:
+        """To a VM that was restored from this one's snapshot, with another broker."""
+        self.vm = vm
+        self.region = vm.devices['kring-region'].path
+        self.doorbell = vm.devices['kring-port'].socket
+        self.start_broker()
+
     def logs(self) -> str:
         with open(self.log) as log:
             kringd = self.daemon.on(self.vm).output() if self.daemon else '?'

@@ -95,10 +95,7 @@ class Show:
         self.say(f'snapshot in the middle of all that, in {snapshot.milliseconds["total"]:.0f} ms; '
                  'SIGKILL: the broker, and the VMM')
         begin = time.monotonic()
-        a.vm = VM.restore(snapshot)
-        a.region = a.vm.devices['kring-region'].path
-        a.doorbell = a.vm.devices['kring-port'].socket
-        a.start_broker()
+        a.move(VM.restore(snapshot))
         self.say(f'another VMM and another broker: the agent answers after '
                  f'{(time.monotonic() - begin) * 1000:.0f} ms')
         return snapshot, a.vm

@@ -34,10 +34,7 @@ def restore(a: agent.Agent, directory: str) -> None:
     a.broker.wait()
     a.vm.kill()
     time.sleep(FROZEN)
-    a.vm = VM.restore(snapshot)
-    a.region = a.vm.devices['kring-region'].path
-    a.doorbell = a.vm.devices['kring-port'].socket
-    a.start_broker()
+    a.move(VM.restore(snapshot))
 
 
 def check_frozen(tap, a: agent.Agent, directory: str) -> None:

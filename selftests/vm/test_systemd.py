@@ -204,9 +204,7 @@ def check_snapshot(tap, a, directory: str) -> None:
     snapshot = a.vm.snapshot(os.path.join(directory, 'snapshot'), stopped=a.broker.kill)
     a.vm.kill()
     a.broker.wait()
-    a.vm = VM.restore(snapshot)
-    a.region, a.doorbell = a.vm.devices['kring-region'].path, a.vm.devices['kring-port'].socket
-    a.start_broker()
+    a.move(VM.restore(snapshot))
     tap.ok(a.wait_main(pid), 'restored: systemd starts the agent that was killed before')
     tap.equal(list(a.ps()), ['first'], 'the session is there')
     a.kill()

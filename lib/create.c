@@ -41,20 +41,12 @@ static int native_make(struct kring_header *h, uint64_t size,
 {
 	uint32_t granule = args->granule ? args->granule : DEFAULT_GRANULE;
 	const char *name = args->name ? args->name : "default";
-	uint64_t data = ring_size(size, granule + 2 * kring_extent_size(granule, 0), granule);
 	int code;
 
-	h->magic = cpu_to_le32(KRING_MAGIC);
-	h->version = cpu_to_le32(KRING_VERSION);
-	h->state = cpu_to_le32(KRING_STATE_READY);
-	h->granule = cpu_to_le32(granule);
-	h->region_size = cpu_to_le64(size);
-	h->generation = cpu_to_le64(1);
+	kring_native_make(h, granule, size,
+			  ring_size(size, kring_native_size(granule, 0), granule));
 	memcpy(h->name, name, strnlen(name, sizeof(h->name)));
-	h->h2g.offset = cpu_to_le64(granule);
-	h->h2g.size = cpu_to_le64(data);
-	h->g2h.offset = cpu_to_le64(granule + kring_extent_size(granule, data));
-	h->g2h.size = cpu_to_le64(data);
+	h->state = cpu_to_le32(KRING_STATE_READY);
 	code = kring_uuid_make(h->uuid);
 	return code ? kring_fault(fault, code, "uuid", 0, strerror(-code)) : 0;
 }

@@ -144,6 +144,33 @@ static inline void kring_native_place(const struct kring_extent *e, __u32 granul
 	place->size = le64_to_cpu(e->size);
 }
 
+/* Bytes of a region with rings of @size. */
+static inline __u64 kring_native_size(__u32 granule, __u64 size)
+{
+	return granule + 2 * kring_extent_size(granule, size);
+}
+
+/**
+ * kring_native_make() - fill in what a region's maker has no choice of
+ * @h: header, zeroed; name, uuid and state are left to be set, the state last
+ * @granule: as in the header
+ * @region_size: kring_native_size() at least
+ * @size: of each ring
+ */
+static inline void kring_native_make(struct kring_header *h, __u32 granule, __u64 region_size,
+				     __u64 size)
+{
+	h->magic = cpu_to_le32(KRING_MAGIC);
+	h->version = cpu_to_le32(KRING_VERSION);
+	h->granule = cpu_to_le32(granule);
+	h->region_size = cpu_to_le64(region_size);
+	h->generation = cpu_to_le64(1);
+	h->h2g.offset = cpu_to_le64(granule);
+	h->h2g.size = cpu_to_le64(size);
+	h->g2h.offset = cpu_to_le64(granule + kring_extent_size(granule, size));
+	h->g2h.size = cpu_to_le64(size);
+}
+
 static inline int kring_native_check(const struct kring_header *h, __u64 size,
 				     struct kring_layout *l, struct kring_fault *fault)
 {

@@ -43,8 +43,8 @@ clean: ## Remove build/
 #
 # What the targets need of the system
 #
-.PHONY: deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof
-deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof:
+.PHONY: deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof deps-sanitize
+deps-build deps-demo deps-compare deps-check deps-fuzz deps-proof deps-sanitize:
 	@selftests/setup $(@:deps-%=%)
 
 #
@@ -117,18 +117,23 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest edges eventfds frames hammer kdev \
-		  sleepers waiters)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest edges eventfds failnth frames hammer kdev \
+		  mapped mapping pings sleepers waiters workers)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/tests/edges: $(BUILD)/obj/selftests/device/edges.o
 $(BUILD)/tests/eventfds: $(BUILD)/obj/selftests/device/eventfds.o
+$(BUILD)/tests/failnth: $(BUILD)/obj/selftests/sanitize/failnth.o
 $(BUILD)/tests/frames: $(BUILD)/obj/selftests/device/frames.o
 $(BUILD)/tests/hammer: $(BUILD)/obj/selftests/device/hammer.o
 $(BUILD)/tests/kdev: $(BUILD)/obj/selftests/device/kdev.o
+$(BUILD)/tests/mapped: $(BUILD)/obj/selftests/device/mapped.o
+$(BUILD)/tests/mapping: $(BUILD)/obj/selftests/device/mapping.o
+$(BUILD)/tests/pings: $(BUILD)/obj/selftests/device/pings.o
 $(BUILD)/tests/sleepers: $(BUILD)/obj/selftests/device/sleepers.o
 $(BUILD)/tests/waiters: $(BUILD)/obj/selftests/device/waiters.o
-$(BUILD)/tests/sleepers: GUEST_LIBS := -luring
+$(BUILD)/tests/workers: $(BUILD)/obj/selftests/device/workers.o
+$(BUILD)/tests/sleepers $(BUILD)/tests/workers: GUEST_LIBS := -luring
 $(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^ $(GUEST_LIBS)
@@ -210,6 +215,11 @@ fuzz: ## Fuzz all that parses what a peer sends, SECONDS=60 each; and find plant
 	@$(MAKE) -s $(AGENT_C)
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run $(SECONDS)
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run --planted
+
+.PHONY: sanitize
+sanitize: tools tests ## kring.ko on kernels that watch: KASAN, lockdep, kmemleak, KCSAN ...
+	@$(MAKE) -s deps-sanitize
+	@KRING_BUILD=$(TOP)/$(BUILD) selftests/sanitize/sanitize.py
 
 .PHONY: mutants
 mutants: ## Break the headers in one place after the other, and see the tests notice

@@ -7,6 +7,9 @@
 #define KRING_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/mm.h>
 #include <linux/version.h>
 #include <linux/virtio_config.h>
 #include <linux/workqueue.h>
@@ -53,6 +56,26 @@ static inline int kring_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
 	return virtio_find_vqs(vdev, nvqs, vqs, info, NULL);
 }
 
+#endif
+
+/* 6.3 wants nobody to write a mapping's flags but through these. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void kring_vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set,
+				      vm_flags_t clear)
+{
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+}
+#else
+#define kring_vm_flags_mod	vm_flags_mod
+#endif
+
+/* For kring's other modules; 6.13 made a string of the namespace. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define EXPORT_SYMBOL_KRING(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, KRING)
+#define KRING_IMPORT()		MODULE_IMPORT_NS(KRING)
+#else
+#define EXPORT_SYMBOL_KRING(symbol)	EXPORT_SYMBOL_NS_GPL(symbol, "KRING")
+#define KRING_IMPORT()		MODULE_IMPORT_NS("KRING")
 #endif
 
 /* 6.17 gave it this name. */

@@ -3,6 +3,7 @@
  * Directions: who holds one, who sleeps on it, and who wakes the sleepers.
  */
 #include "kring.h"
+#include "trace.h"
 
 void kring_direction_init(struct kring_direction *d, const char *name, __poll_t key)
 {
@@ -56,6 +57,20 @@ int kring_direction_lock(struct kring_direction *d, bool nowait)
 	return 0;
 }
 
+/**
+ * kring_direction_use() - use @d in one way, if it is not used in the other
+ * @d: direction, locked, held by the open file that asks
+ * @use: how
+ *
+ * Return: 0 or -EBUSY.
+ */
+int kring_direction_use(struct kring_direction *d, enum kring_use use)
+{
+	if (d->use == KRING_USE_NONE)
+		d->use = use;
+	return d->use == use ? 0 : -EBUSY;
+}
+
 void kring_direction_unlock(struct kring_direction *d)
 {
 	mutex_unlock(&d->lock);
@@ -83,6 +98,13 @@ void kring_direction_wake(struct kring_direction *d)
 	wake_up_poll(&d->wait, d->key | EPOLLPRI);
 }
 
+/* Likewise, for a new generation: io_uring overlooks EPOLLPRI in a key, without one it asks. */
+static void kring_direction_wake_all(struct kring_direction *d)
+{
+	WRITE_ONCE(d->woken, true);
+	wake_up_all(&d->wait);
+}
+
 /**
  * kring_direction_doubt() - whether the region may have been replaced since the last look
  * @inst: instance
@@ -96,9 +118,10 @@ bool kring_direction_doubt(struct kring_instance *inst, struct kring_direction *
 	u64 generation = kring_region_generation(&inst->region);
 
 	if (generation != d->generation) {
+		trace_kring_generation(inst, d, generation);
 		d->generation = generation;
 		/* The timer will not find it any more: whoever waits for EPOLLPRI learns it now. */
-		kring_direction_wake(d);
+		kring_direction_wake_all(d);
 	}
 	if (!READ_ONCE(d->woken))
 		return false;
@@ -122,6 +145,7 @@ int kring_direction_poison(struct kring_instance *inst, struct kring_direction *
 {
 	if (!d->poisoned) {
 		d->poisoned = true;
+		trace_kring_poison(inst, d, fault, head, tail);
 		/* As often as the guest resets what the host spoils again. */
 		dev_err_ratelimited(&inst->dev,
 				    "%s is poisoned: %s (head %u, tail %u; in the region %u, %u)\n",
@@ -135,6 +159,8 @@ int kring_direction_poison(struct kring_instance *inst, struct kring_direction *
 /* The want field of @d is set: from here on a kick may be lost. @d is locked. */
 void kring_direction_wait(struct kring_instance *inst, struct kring_direction *d)
 {
+	if (!d->waiting)
+		trace_kring_wait(inst, d);
 	d->waiting = true;
 	WRITE_ONCE(d->woken, false);
 	kring_instance_rescue_later(inst);
@@ -181,14 +207,40 @@ void kring_direction_done(struct kring_direction *d, u32 len, u32 in_flight)
  */
 bool kring_direction_rescue(struct kring_instance *inst, struct kring_direction *d, bool ready)
 {
+	bool restored;
+
 	/* Who sleeps was in the queue before it started the timer. */
 	if (!waitqueue_active(&d->wait))
 		return false;
 	/* A new generation is to be told of as well, and compared with. */
-	if (ready || kring_region_generation(&inst->region) != d->generation) {
-		if (!READ_ONCE(d->woken))
+	restored = kring_region_generation(&inst->region) != d->generation;
+	if (ready || restored) {
+		if (!READ_ONCE(d->woken)) {
+			trace_kring_rescue(inst, d);
 			atomic64_inc(&inst->wakeups_rescued);
-		kring_direction_wake(d);
+		}
+		if (restored)
+			kring_direction_wake_all(d);
+		else
+			kring_direction_wake(d);
 	}
 	return true;
+}
+
+/**
+ * kring_direction_poll_mapped() - what poll() says of a direction whose cursor the program has
+ * @inst: instance
+ * @d: direction, locked
+ * @ready: whether there is data or room, or -EBADMSG: the cursors are nonsense
+ *
+ * The program announces that it waits, before it calls poll().
+ */
+__poll_t kring_direction_poll_mapped(struct kring_instance *inst, struct kring_direction *d,
+				     int ready)
+{
+	kring_direction_doubt(inst, d);
+	if (ready < 0)
+		return EPOLLERR;
+	WRITE_ONCE(d->woken, ready);
+	return ready ? kring_direction_ready(d) : 0;
 }

@@ -116,7 +116,7 @@ static void kring_eventfd_put(struct kring_eventfd *e)
  * @out: eventfd that is written to for kicks to the host
  *
  * Return: for kring_eventfd_remove(), or ERR_PTR(): -EBADF, -EINVAL: not two eventfds,
- * -EBUSY: there is a doorbell already, or the device is gone, -ENOMEM.
+ * -EBUSY: there is a doorbell already, -ENODEV: the device is gone, -ENOMEM.
  */
 struct kring_doorbell *kring_eventfd_add(struct kring_instance *inst, int in, int out)
 {
@@ -131,13 +131,9 @@ struct kring_doorbell *kring_eventfd_add(struct kring_instance *inst, int in, in
 		goto free_eventfd;
 
 	e->doorbell.ops = &kring_eventfd_ops;
-	memcpy(e->doorbell.name, inst->region.layout.name, sizeof(e->doorbell.name));
-	/* Another region may have the name of one that is gone. */
-	if (!kring_registry_add_doorbell(&e->doorbell) ||
-	    rcu_access_pointer(e->doorbell.instance) != inst) {
-		err = -EBUSY;
-		goto del_doorbell;
-	}
+	err = kring_registry_give_doorbell(&e->doorbell, inst);
+	if (err)
+		goto put_eventfd;
 
 	init_waitqueue_func_entry(&e->wait, kring_eventfd_rung);
 	init_poll_funcptr(&e->poll, kring_eventfd_enqueue);
@@ -146,8 +142,7 @@ struct kring_doorbell *kring_eventfd_add(struct kring_instance *inst, int in, in
 		kring_registry_ring(&e->doorbell);
 	return &e->doorbell;
 
-del_doorbell:
-	kring_registry_del_doorbell(&e->doorbell);
+put_eventfd:
 	kring_eventfd_put(e);
 free_eventfd:
 	kfree(e);

@@ -7,6 +7,7 @@
 
 #include "compat.h"
 #include "kring.h"
+#include "trace.h"
 
 static DEFINE_IDA(kring_ids);
 static DECLARE_WAIT_QUEUE_HEAD(kring_ids_wait);
@@ -19,10 +20,10 @@ static struct kring_instance *to_instance(struct device *dev)
 static void kring_instance_free(struct device *dev)
 {
 	struct kring_instance *inst = to_instance(dev);
-	int id = inst->id;
+	int minor = inst->minor;
 
 	kfree(inst);
-	ida_free(&kring_ids, id);
+	ida_free(&kring_ids, minor);
 	wake_up(&kring_ids_wait);
 }
 
@@ -41,11 +42,11 @@ struct class kring_class = {
 /* Wake everybody who sleeps on @inst, to look again. In any context. */
 void kring_instance_wake(struct kring_instance *inst)
 {
-	kring_direction_wake(&inst->h2g);
-	kring_direction_wake(&inst->g2h);
+	kring_direction_wake(&inst->in);
+	kring_direction_wake(&inst->out);
 }
 
-/* Kick the host, if there is a doorbell. In any context. */
+/* Kick the peer, if there is a doorbell. In any context. */
 void kring_instance_kick(struct kring_instance *inst)
 {
 	struct kring_doorbell *db;
@@ -53,19 +54,22 @@ void kring_instance_kick(struct kring_instance *inst)
 	rcu_read_lock();
 	db = rcu_dereference(inst->doorbell);
 	if (db) {
+		trace_kring_kick_sent(inst);
 		atomic64_inc(&inst->kicks_sent);
 		db->ops->kick(db);
 	}
 	rcu_read_unlock();
 }
 
-/* A cursor was published: kick the host if it waits for that. */
+/* A cursor was published: kick the peer if it waits for that. */
 void kring_instance_publish(struct kring_instance *inst, bool kick)
 {
-	if (kick)
+	if (kick) {
 		kring_instance_kick(inst);
-	else
-		atomic64_inc(&inst->kicks_suppressed);
+		return;
+	}
+	trace_kring_kick_suppressed(inst);
+	atomic64_inc(&inst->kicks_suppressed);
 }
 
 /*
@@ -78,8 +82,8 @@ static void kring_instance_rescue(struct work_struct *work)
 						   rescue);
 	bool again;
 
-	again = kring_h2g_rescue(inst);
-	again |= kring_g2h_rescue(inst);
+	again = kring_in_rescue(inst);
+	again |= kring_out_rescue(inst);
 	if (again)
 		kring_instance_rescue_later(inst);
 }
@@ -104,8 +108,18 @@ void kring_instance_rescue_anew(struct kring_instance *inst)
 		cancel_delayed_work(&inst->rescue);
 }
 
-static struct kring_instance *kring_instance_alloc(struct device *parent)
+/* kring, kring1 ...; hosts' ends are kring_loop, kring_loop1 ... */
+static int kring_instance_name(struct kring_instance *inst)
 {
+	const char *base = inst->host ? "kring_loop" : "kring";
+	int id = inst->minor % KRING_INSTANCES_MAX;
+
+	return id ? dev_set_name(&inst->dev, "%s%d", base, id) : dev_set_name(&inst->dev, base);
+}
+
+static struct kring_instance *kring_instance_alloc(const struct kring_source *source)
+{
+	int first = source->host ? KRING_INSTANCES_MAX : 0;
 	struct kring_instance *inst;
 	int err;
 
@@ -113,27 +127,31 @@ static struct kring_instance *kring_instance_alloc(struct device *parent)
 	if (!inst)
 		return ERR_PTR(-ENOMEM);
 
-	inst->id = ida_alloc_max(&kring_ids, KRING_INSTANCES_MAX - 1, GFP_KERNEL);
-	if (inst->id < 0) {
-		err = inst->id;
+	inst->host = source->host;
+	inst->minor = ida_alloc_range(&kring_ids, first, first + KRING_INSTANCES_MAX - 1,
+				      GFP_KERNEL);
+	if (inst->minor < 0) {
+		err = inst->minor;
 		kfree(inst);
 		return ERR_PTR(err);
 	}
 
-	kring_direction_init(&inst->h2g, "h2g", EPOLLIN | EPOLLRDNORM);
-	kring_direction_init(&inst->g2h, "g2h", EPOLLOUT | EPOLLWRNORM);
+	mutex_init(&inst->files_lock);
+	INIT_LIST_HEAD(&inst->files);
+	INIT_LIST_HEAD(&inst->node);
+	kring_direction_init(&inst->in, inst->host ? "g2h" : "h2g", EPOLLIN | EPOLLRDNORM);
+	kring_direction_init(&inst->out, inst->host ? "h2g" : "g2h", EPOLLOUT | EPOLLWRNORM);
 	INIT_DELAYED_WORK(&inst->rescue, kring_instance_rescue);
 
 	/* From here on put_device() frees it. */
 	device_initialize(&inst->dev);
 	inst->dev.class = &kring_class;
-	inst->dev.parent = parent;
-	inst->dev.devt = kring_chardev_devt(inst->id);
+	inst->dev.parent = source->parent;
+	inst->dev.devt = kring_chardev_devt(inst->minor);
 	cdev_init(&inst->cdev, &kring_fops);
 	inst->cdev.owner = THIS_MODULE;
 
-	err = inst->id ? dev_set_name(&inst->dev, "kring%d", inst->id) :
-			 dev_set_name(&inst->dev, "kring");
+	err = kring_instance_name(inst);
 	if (err) {
 		put_device(&inst->dev);
 		return ERR_PTR(err);
@@ -141,39 +159,54 @@ static struct kring_instance *kring_instance_alloc(struct device *parent)
 	return inst;
 }
 
-/* No file, timer or attribute touches the region after this. */
+/* No file, mapping, timer or attribute touches the region after this. */
 static void kring_instance_shut(struct kring_instance *inst)
 {
-	kring_direction_remove(&inst->h2g);
-	kring_direction_remove(&inst->g2h);
+	kring_direction_remove(&inst->in);
+	kring_direction_remove(&inst->out);
+	kring_mmap_revoke(inst);
 	/* Only who has a direction's lock, and a region behind it, starts the timer. */
 	cancel_delayed_work_sync(&inst->rescue);
 	cdev_device_del(&inst->cdev, &inst->dev);
 }
 
+/* The geometry of both rings, as this end sees them. */
+void kring_instance_rings(struct kring_instance *inst, struct kring_ring *in,
+			  struct kring_ring *out)
+{
+	const struct kring_region *r = &inst->region;
+
+	if (inst->host)
+		kring_layout_rings(&r->layout, r->base, out, in);
+	else
+		kring_layout_rings(&r->layout, r->base, in, out);
+}
+
 /**
- * kring_instance_add() - make a region usable as /dev/kring*
- * @parent: device that the region is from
- * @start: physical address of the region
- * @size: bytes there are
+ * kring_instance_add() - make one end of a region usable as /dev/kring*
+ * @source: the region, and which end of it
+ *
+ * A guest's end is found by its doorbell under the region's name. To a host's end its doorbell
+ * is given: kring_registry_give_doorbell().
  *
  * Return: the instance, for kring_instance_remove(), or an ERR_PTR() after telling why.
  */
-struct kring_instance *kring_instance_add(struct device *parent, phys_addr_t start, u64 size)
+struct kring_instance *kring_instance_add(const struct kring_source *source)
 {
+	struct device *parent = source->parent;
 	struct kring_instance *inst;
 	struct kring_layout *l;
 	int err;
 
-	inst = kring_instance_alloc(parent);
+	inst = kring_instance_alloc(source);
 	if (IS_ERR(inst))
 		return inst;
 
-	err = kring_region_map(parent, start, size, &inst->region);
+	err = kring_region_map(source, &inst->region);
 	if (err)
 		goto put_instance;
-	kring_h2g_attach(inst);
-	kring_g2h_attach(inst);
+	kring_in_attach(inst);
+	kring_out_attach(inst);
 
 	err = cdev_device_add(&inst->cdev, &inst->dev);
 	if (err)
@@ -198,6 +231,7 @@ put_instance:
 	put_device(&inst->dev);
 	return ERR_PTR(err);
 }
+EXPORT_SYMBOL_KRING(kring_instance_add);
 
 /**
  * kring_instance_remove() - take an instance away, open files or not
@@ -213,3 +247,4 @@ void kring_instance_remove(struct kring_instance *inst)
 	kring_region_unmap(&inst->region);
 	put_device(&inst->dev);
 }
+EXPORT_SYMBOL_KRING(kring_instance_remove);

@@ -29,6 +29,10 @@ module_param_cb(rescue_ms, &kring_rescue_ops, &kring_rescue_ms, 0644);
 __MODULE_PARM_TYPE(rescue_ms, "uint");
 MODULE_PARM_DESC(rescue_ms, "While somebody sleeps, look for lost kicks every so many ms (0: never)");
 
+unsigned int kring_busy_poll_us;
+module_param_named(busy_poll_us, kring_busy_poll_us, uint, 0644);
+MODULE_PARM_DESC(busy_poll_us, "Before it sleeps, a reader looks for a frame for so many us (0)");
+
 static int __init kring_init(void)
 {
 	int err;
@@ -54,6 +58,7 @@ static int __init kring_init(void)
 	err = kring_claim_start();
 	if (err)
 		goto unregister_vport;
+	kring_param_start();
 	return 0;
 
 unregister_vport:
@@ -74,6 +79,7 @@ exit_chardev:
 
 static void __exit kring_exit(void)
 {
+	kring_param_stop();
 	kring_claim_stop();
 	unregister_virtio_driver(&kring_vport_driver);
 	unregister_virtio_driver(&kring_pmem_driver);

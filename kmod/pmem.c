@@ -12,10 +12,14 @@
 
 #include "kring.h"
 
-static void kring_pmem_config(struct virtio_device *vdev, u64 *start, u64 *size)
+static void kring_pmem_source(struct virtio_device *vdev, struct kring_source *source)
 {
-	virtio_cread_le(vdev, struct virtio_pmem_config, start, start);
-	virtio_cread_le(vdev, struct virtio_pmem_config, size, size);
+	u64 start;
+
+	*source = (struct kring_source){ .parent = &vdev->dev };
+	virtio_cread_le(vdev, struct virtio_pmem_config, start, &start);
+	virtio_cread_le(vdev, struct virtio_pmem_config, size, &source->size);
+	source->start = start;
 }
 
 /**
@@ -26,22 +30,22 @@ static void kring_pmem_config(struct virtio_device *vdev, u64 *start, u64 *size)
  */
 int kring_pmem_claimable(struct virtio_device *vdev)
 {
+	struct kring_source source;
 	struct kring_layout layout;
-	u64 start, size;
 
 	if (vdev->id.device != VIRTIO_ID_PMEM || !vdev->config->get)
 		return -ENODEV;
-	kring_pmem_config(vdev, &start, &size);
-	return kring_region_look(&vdev->dev, start, size, &layout) ? -ENODEV : 0;
+	kring_pmem_source(vdev, &source);
+	return kring_region_look(&source, &layout) ? -ENODEV : 0;
 }
 
 static int kring_pmem_probe(struct virtio_device *vdev)
 {
 	struct kring_instance *inst;
-	u64 start, size;
+	struct kring_source source;
 
-	kring_pmem_config(vdev, &start, &size);
-	inst = kring_instance_add(&vdev->dev, start, size);
+	kring_pmem_source(vdev, &source);
+	inst = kring_instance_add(&source);
 	if (IS_ERR(inst))
 		return PTR_ERR(inst);
 	vdev->priv = inst;
@@ -53,6 +57,16 @@ static void kring_pmem_remove(struct virtio_device *vdev)
 	kring_instance_remove(vdev->priv);
 	virtio_reset_device(vdev);
 }
+
+#ifdef CONFIG_PM_SLEEP
+/* The region is not the device's to lose. What was missed meanwhile, all look for. */
+static int kring_pmem_restore(struct virtio_device *vdev)
+{
+	kring_instance_wake(vdev->priv);
+	kring_instance_kick(vdev->priv);
+	return 0;
+}
+#endif
 
 /* Matches nothing: kring_claim attaches it where it belongs. */
 static const struct virtio_device_id kring_pmem_ids[] = {
@@ -66,4 +80,7 @@ struct virtio_driver kring_pmem_driver = {
 	.id_table = kring_pmem_ids,
 	.probe = kring_pmem_probe,
 	.remove = kring_pmem_remove,
+#ifdef CONFIG_PM_SLEEP
+	.restore = kring_pmem_restore,
+#endif
 };

@@ -36,75 +36,91 @@ static int kring_region_disjoint(phys_addr_t start, u64 size, struct kring_fault
 	return 0;
 }
 
-static int kring_region_check(phys_addr_t start, u64 size, struct kring_layout *l,
+static void kring_region_copy_header(const union kring_any_header *shared,
+				     union kring_any_header *copy)
+{
+	union kring_any_header before;
+
+	/* Pairs with the host's release of READY. */
+	before.native.state = kring_load_acquire(&shared->native.state);
+	before.amrb.state = kring_load_acquire(&shared->amrb.state);
+	memcpy(copy, shared, sizeof(*copy));
+	kring_header_settle(copy, &before);
+}
+
+static int kring_region_check(const struct kring_source *s, struct kring_layout *l,
 			      struct kring_fault *fault)
 {
-	union kring_any_header before, copy, *shared;
+	u64 size = s->measure ? PAGE_SIZE : s->size;
+	union kring_any_header copy, *shared = s->base;
 	int err;
 
-	err = kring_region_disjoint(start, size, fault);
-	if (err)
-		return err;
+	if (!s->base) {
+		err = kring_region_disjoint(s->start, size, fault);
+		if (err)
+			return err;
+	}
 	if (size < PAGE_SIZE)
 		return kring_fault(fault, -EINVAL, "region_size", size,
 				   "too small even for a header");
 
-	shared = memremap(start, PAGE_SIZE, MEMREMAP_WB);
+	if (!s->base)
+		shared = memremap(s->start, PAGE_SIZE, MEMREMAP_WB);
 	if (!shared)
-		return kring_fault(fault, -ENOMEM, "address", start, "cannot be mapped");
-	/* Pairs with the host's release of READY. */
-	before.native.state = kring_load_acquire(&shared->native.state);
-	before.amrb.state = kring_load_acquire(&shared->amrb.state);
-	memcpy(&copy, shared, sizeof(copy));
-	memunmap(shared);
-
-	kring_header_settle(&copy, &before);
-	return kring_header_check(&copy, size, l, fault);
+		return kring_fault(fault, -ENOMEM, "address", s->start, "cannot be mapped");
+	kring_region_copy_header(shared, &copy);
+	if (!s->base)
+		memunmap(shared);
+	err = kring_header_check(&copy, s->measure ? U64_MAX : size, l, fault);
+	if (err || !s->measure)
+		return err;
+	return kring_region_disjoint(s->start, l->region_size, fault);
 }
 
 /**
- * kring_region_look() - whether there is a region at @start
- * @dev: whom to name in the log
- * @start: physical address
- * @size: bytes there are
+ * kring_region_look() - whether there is a region
+ * @source: where
  * @l: its layout, if so
  *
  * Return: 0, or a negative errno as kring_header_check() has it, after telling why.
  */
-int kring_region_look(struct device *dev, phys_addr_t start, u64 size, struct kring_layout *l)
+int kring_region_look(const struct kring_source *source, struct kring_layout *l)
 {
 	struct kring_fault fault;
 	int err;
 
-	err = kring_region_check(start, size, l, &fault);
+	err = kring_region_check(source, l, &fault);
 	if (err)
-		kring_region_tell(dev, err, &fault);
+		kring_region_tell(source->parent, err, &fault);
 	return err;
 }
 
 /**
- * kring_region_map() - map the region at @start
- * @dev: whom to name in the log
- * @start: physical address
- * @size: bytes there are
+ * kring_region_map() - map a region
+ * @source: where it is
  * @r: the region
  *
  * Return: 0, -EBUSY: something else has this memory, -ENOMEM, or as kring_region_look().
  */
-int kring_region_map(struct device *dev, phys_addr_t start, u64 size, struct kring_region *r)
+int kring_region_map(const struct kring_source *source, struct kring_region *r)
 {
 	int err;
 
-	err = kring_region_look(dev, start, size, &r->layout);
+	err = kring_region_look(source, &r->layout);
 	if (err)
 		return err;
 
-	r->start = start;
-	if (!request_mem_region(start, r->layout.region_size, "kring")) {
-		dev_err(dev, "kring: another driver has the region's memory\n");
+	r->start = source->start;
+	r->base = source->base;
+	r->own = source->base;
+	if (r->own)
+		return 0;
+
+	if (!request_mem_region(r->start, r->layout.region_size, "kring")) {
+		dev_err(source->parent, "kring: another driver has the region's memory\n");
 		return -EBUSY;
 	}
-	r->base = memremap(start, r->layout.region_size, MEMREMAP_WB);
+	r->base = memremap(r->start, r->layout.region_size, MEMREMAP_WB);
 	if (!r->base) {
 		err = -ENOMEM;
 		goto release_mem;
@@ -112,14 +128,22 @@ int kring_region_map(struct device *dev, phys_addr_t start, u64 size, struct kri
 	return 0;
 
 release_mem:
-	release_mem_region(start, r->layout.region_size);
+	release_mem_region(r->start, r->layout.region_size);
 	return err;
 }
 
 void kring_region_unmap(struct kring_region *r)
 {
+	if (r->own)
+		return;
 	memunmap(r->base);
 	release_mem_region(r->start, r->layout.region_size);
+}
+
+/* Which page of memory holds @offset. */
+unsigned long kring_region_pfn(const struct kring_region *r, u64 offset)
+{
+	return r->own ? vmalloc_to_pfn(r->base + offset) : PHYS_PFN(r->start + offset);
 }
 
 /* The host changes the generation while we look on: each call reads it once. */

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Registry: which instances and doorbells there are. A region named NAME and a doorbell
- * of that name belong together, whichever appears first.
+ * of that name belong together, whichever appears first; but for hosts' ends, and doorbells
+ * that are given to one instance.
  */
 #include <linux/random.h>
 #include <linux/rculist.h>
 
+#include "compat.h"
 #include "kring.h"
+#include "trace.h"
 
 static DEFINE_MUTEX(kring_registry_lock);
 static LIST_HEAD(kring_instances);
@@ -16,7 +19,8 @@ static void kring_pair(struct kring_instance *inst, struct kring_doorbell *db)
 {
 	rcu_assign_pointer(inst->doorbell, db);
 	rcu_assign_pointer(db->instance, inst);
-	dev_info(&inst->dev, "doorbell: %s kring.%s\n", db->ops->kind, db->name);
+	dev_info(&inst->dev, "doorbell: %s kring.%s\n", db->ops->kind,
+		 inst->region.layout.name);
 
 	/* Kicks before now went nowhere: kick once, look once. */
 	kring_instance_kick(inst);
@@ -36,7 +40,7 @@ static struct kring_instance *kring_find_instance(const char *name)
 	struct kring_instance *inst;
 
 	list_for_each_entry(inst, &kring_instances, node)
-		if (!strcmp(inst->region.layout.name, name))
+		if (!inst->host && !strcmp(inst->region.layout.name, name))
 			return inst;
 	return NULL;
 }
@@ -53,7 +57,7 @@ static struct kring_doorbell *kring_find_doorbell(const char *name)
 }
 
 /**
- * kring_registry_add_instance() - make an instance known, and pair it
+ * kring_registry_add_instance() - make an instance known, and pair it if it is a guest's end
  * @inst: instance
  *
  * Return: 0 or -EEXIST: there is a region of that name.
@@ -64,6 +68,10 @@ int kring_registry_add_instance(struct kring_instance *inst)
 	int err = 0;
 
 	mutex_lock(&kring_registry_lock);
+	if (inst->host) {
+		list_add_tail(&inst->node, &kring_instances);
+		goto unlock;
+	}
 	if (kring_find_instance(inst->region.layout.name)) {
 		err = -EEXIST;
 		goto unlock;
@@ -83,28 +91,49 @@ void kring_registry_del_instance(struct kring_instance *inst)
 	struct kring_doorbell *db;
 
 	mutex_lock(&kring_registry_lock);
-	list_del(&inst->node);
+	list_del_init(&inst->node);
 	db = rcu_dereference_protected(inst->doorbell, lockdep_is_held(&kring_registry_lock));
 	if (db)
 		kring_unpair(inst, db);
 	mutex_unlock(&kring_registry_lock);
 }
 
-/* Make a doorbell known, and pair it. Return: whether there was an instance without one. */
-bool kring_registry_add_doorbell(struct kring_doorbell *db)
+/* Make a doorbell known by its name, and pair it. */
+void kring_registry_add_doorbell(struct kring_doorbell *db)
 {
 	struct kring_instance *inst;
-	bool paired;
 
 	mutex_lock(&kring_registry_lock);
 	list_add_tail(&db->node, &kring_doorbells);
 	inst = kring_find_instance(db->name);
 	if (inst && !rcu_access_pointer(inst->doorbell))
 		kring_pair(inst, db);
-	paired = rcu_access_pointer(db->instance);
 	mutex_unlock(&kring_registry_lock);
-	return paired;
 }
+
+/**
+ * kring_registry_give_doorbell() - pair a doorbell with one instance, whatever their names
+ * @db: doorbell
+ * @inst: instance
+ *
+ * Return: 0, -EBUSY: @inst has a doorbell, or -ENODEV: it is removed.
+ */
+int kring_registry_give_doorbell(struct kring_doorbell *db, struct kring_instance *inst)
+{
+	int err = 0;
+
+	INIT_LIST_HEAD(&db->node);
+	mutex_lock(&kring_registry_lock);
+	if (list_empty(&inst->node))
+		err = -ENODEV;
+	else if (rcu_access_pointer(inst->doorbell))
+		err = -EBUSY;
+	else
+		kring_pair(inst, db);
+	mutex_unlock(&kring_registry_lock);
+	return err;
+}
+EXPORT_SYMBOL_KRING(kring_registry_give_doorbell);
 
 /* @db is neither kicked nor waited for after this. Another of its name takes its place. */
 void kring_registry_del_doorbell(struct kring_doorbell *db)
@@ -117,7 +146,7 @@ void kring_registry_del_doorbell(struct kring_doorbell *db)
 	inst = rcu_dereference_protected(db->instance, lockdep_is_held(&kring_registry_lock));
 	if (inst) {
 		kring_unpair(inst, db);
-		other = kring_find_doorbell(db->name);
+		other = inst->host ? NULL : kring_find_doorbell(inst->region.layout.name);
 		if (other)
 			kring_pair(inst, other);
 		else
@@ -125,6 +154,7 @@ void kring_registry_del_doorbell(struct kring_doorbell *db)
 	}
 	mutex_unlock(&kring_registry_lock);
 }
+EXPORT_SYMBOL_KRING(kring_registry_del_doorbell);
 
 /* @db was rung: wake whoever sleeps on its instance. In any context. */
 void kring_registry_ring(struct kring_doorbell *db)
@@ -134,11 +164,13 @@ void kring_registry_ring(struct kring_doorbell *db)
 	rcu_read_lock();
 	inst = rcu_dereference(db->instance);
 	if (inst) {
+		trace_kring_kick_received(inst);
 		atomic64_inc(&inst->kicks_received);
 		kring_instance_wake(inst);
 	}
 	rcu_read_unlock();
 }
+EXPORT_SYMBOL_KRING(kring_registry_ring);
 
 /* The slow timer has another period. */
 void kring_registry_rescue_anew(void)

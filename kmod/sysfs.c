@@ -12,6 +12,17 @@ static struct kring_instance *to_instance(struct device *dev)
 	return container_of(dev, struct kring_instance, dev);
 }
 
+/* The ends know what goes in and out. */
+static struct kring_direction *kring_instance_h2g(struct kring_instance *inst)
+{
+	return inst->host ? &inst->out : &inst->in;
+}
+
+static struct kring_direction *kring_instance_g2h(struct kring_instance *inst)
+{
+	return inst->host ? &inst->in : &inst->out;
+}
+
 #define KRING_ATTR(_name, _format, _value)					\
 static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
 			    char *buf)						\
@@ -24,6 +35,8 @@ static DEVICE_ATTR_RO(_name)
 
 /* Name of the region. */
 KRING_ATTR(name, "%s", inst->region.layout.name);
+/* "guest", or "host" for the host's end of a loopback pair. */
+KRING_ATTR(end, "%s", inst->host ? "host" : "guest");
 /* "native" or "amrb". */
 KRING_ATTR(format, "%s",
 	   inst->region.layout.format == KRING_FORMAT_AMRB ? "amrb" : "native");
@@ -59,6 +72,7 @@ static DEVICE_ATTR_RO(doorbell);
 
 static struct attribute *kring_attrs[] = {
 	&dev_attr_name.attr,
+	&dev_attr_end.attr,
 	&dev_attr_format.attr,
 	&dev_attr_generation.attr,
 	&dev_attr_uuid.attr,
@@ -73,12 +87,12 @@ static const struct attribute_group kring_group = {
 };
 
 /* Since the driver attached: frames, bytes of their payload, most bytes in flight. */
-KRING_ATTR(h2g_frames, "%llu", READ_ONCE(inst->h2g.frames));
-KRING_ATTR(h2g_bytes, "%llu", READ_ONCE(inst->h2g.bytes));
-KRING_ATTR(h2g_high_water, "%u", READ_ONCE(inst->h2g.high_water));
-KRING_ATTR(g2h_frames, "%llu", READ_ONCE(inst->g2h.frames));
-KRING_ATTR(g2h_bytes, "%llu", READ_ONCE(inst->g2h.bytes));
-KRING_ATTR(g2h_high_water, "%u", READ_ONCE(inst->g2h.high_water));
+KRING_ATTR(h2g_frames, "%llu", READ_ONCE(kring_instance_h2g(inst)->frames));
+KRING_ATTR(h2g_bytes, "%llu", READ_ONCE(kring_instance_h2g(inst)->bytes));
+KRING_ATTR(h2g_high_water, "%u", READ_ONCE(kring_instance_h2g(inst)->high_water));
+KRING_ATTR(g2h_frames, "%llu", READ_ONCE(kring_instance_g2h(inst)->frames));
+KRING_ATTR(g2h_bytes, "%llu", READ_ONCE(kring_instance_g2h(inst)->bytes));
+KRING_ATTR(g2h_high_water, "%u", READ_ONCE(kring_instance_g2h(inst)->high_water));
 /* Given to the doorbell; publishes that the host did not wait for; from the host. */
 KRING_ATTR(kicks_sent, "%lld", atomic64_read(&inst->kicks_sent));
 KRING_ATTR(kicks_suppressed, "%lld", atomic64_read(&inst->kicks_suppressed));

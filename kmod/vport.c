@@ -207,6 +207,16 @@ static void kring_vport_start(struct kring_vport *v)
 	spin_unlock_irq(&v->lock);
 }
 
+static void kring_vport_stop(struct kring_vport *v)
+{
+	spin_lock_irq(&v->lock);
+	v->rx = NULL;
+	v->tx = NULL;
+	v->in_flight = false;
+	v->again = false;
+	spin_unlock_irq(&v->lock);
+}
+
 /*
  * The control queue: names
  */
@@ -430,6 +440,7 @@ static int kring_vport_find_vqs(struct kring_vport *v)
 free_arrays:
 	kfree(info);
 	kfree(v->vqs);
+	v->vqs = NULL;
 	return err;
 }
 
@@ -442,6 +453,7 @@ static void kring_vport_del_vqs(struct kring_vport *v)
 		kfree(message);
 	v->vdev->config->del_vqs(v->vdev);
 	kfree(v->vqs);
+	v->vqs = NULL;
 }
 
 static void kring_vport_listen(struct kring_vport *v)
@@ -455,6 +467,40 @@ static void kring_vport_listen(struct kring_vport *v)
 	kring_vport_tell(v, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
 	schedule_delayed_work(&v->undecided, msecs_to_jiffies(KRING_VPORT_NAME_MS));
 	mutex_unlock(&v->control_lock);
+}
+
+/* Queues, and the first word to the host, which then names its port. */
+static int kring_vport_up(struct kring_vport *v)
+{
+	int err;
+
+	err = kring_vport_find_vqs(v);
+	if (err)
+		return err;
+	v->state = KRING_VPORT_ASKING;
+	v->port = v->ports;
+	virtio_device_ready(v->vdev);
+	kring_vport_listen(v);
+	return 0;
+}
+
+/* No doorbell, no queue; nothing of us runs any more. */
+static void kring_vport_down(struct kring_vport *v)
+{
+	mutex_lock(&v->control_lock);
+	if (v->state == KRING_VPORT_OURS)
+		kring_registry_del_doorbell(&v->doorbell);
+	v->state = KRING_VPORT_RETURNED;
+	mutex_unlock(&v->control_lock);
+
+	cancel_delayed_work_sync(&v->undecided);
+	virtio_reset_device(v->vdev);
+	/* No queue calls back any more: nobody schedules it again. */
+	cancel_work_sync(&v->control_work);
+	if (!v->vqs)
+		return;
+	kring_vport_stop(v);
+	kring_vport_del_vqs(v);
 }
 
 static int kring_vport_probe(struct virtio_device *vdev)
@@ -481,7 +527,6 @@ static int kring_vport_probe(struct virtio_device *vdev)
 	if (!v->ports)
 		goto free_vport;
 	v->ports = min(v->ports, KRING_VPORT_PORTS_MAX);
-	v->port = v->ports;
 
 	err = -ENOMEM;
 	v->messages = kmalloc(KRING_VPORT_MESSAGES * KRING_VPORT_MESSAGE, GFP_KERNEL);
@@ -490,11 +535,9 @@ static int kring_vport_probe(struct virtio_device *vdev)
 	if (!v->messages || !v->rx_bytes || !v->tx_byte)
 		goto free_buffers;
 
-	err = kring_vport_find_vqs(v);
+	err = kring_vport_up(v);
 	if (err)
 		goto free_buffers;
-	virtio_device_ready(vdev);
-	kring_vport_listen(v);
 	return 0;
 
 free_buffers:
@@ -510,22 +553,29 @@ static void kring_vport_remove(struct virtio_device *vdev)
 {
 	struct kring_vport *v = vdev->priv;
 
-	mutex_lock(&v->control_lock);
-	if (v->state == KRING_VPORT_OURS)
-		kring_registry_del_doorbell(&v->doorbell);
-	v->state = KRING_VPORT_RETURNED;
-	mutex_unlock(&v->control_lock);
-
-	cancel_delayed_work_sync(&v->undecided);
-	virtio_reset_device(vdev);
-	/* No queue calls back any more: nobody schedules it again. */
-	cancel_work_sync(&v->control_work);
-	kring_vport_del_vqs(v);
+	kring_vport_down(v);
 	kfree(v->tx_byte);
 	kfree(v->rx_bytes);
 	kfree(v->messages);
 	kfree(v);
 }
+
+#ifdef CONFIG_PM_SLEEP
+/*
+ * A device that sleeps forgets its queues. Once it is awake the host names its port again, and
+ * the doorbell is back; what was missed meanwhile, its first kick makes good.
+ */
+static int kring_vport_freeze(struct virtio_device *vdev)
+{
+	kring_vport_down(vdev->priv);
+	return 0;
+}
+
+static int kring_vport_restore(struct virtio_device *vdev)
+{
+	return kring_vport_up(vdev->priv);
+}
+#endif
 
 /* Matches nothing: claim.c attaches it where it belongs. */
 static const struct virtio_device_id kring_vport_ids[] = {
@@ -545,4 +595,8 @@ struct virtio_driver kring_vport_driver = {
 	.feature_table_size = ARRAY_SIZE(kring_vport_features),
 	.probe = kring_vport_probe,
 	.remove = kring_vport_remove,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = kring_vport_freeze,
+	.restore = kring_vport_restore,
+#endif
 };

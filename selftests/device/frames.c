@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,29 @@ static short events(int fd, short wanted, int timeout)
 /* The call that is its argument fails with @error. */
 #define fails(call, error) (errno = 0, (call) == -1 && errno == (error))
 
+/* What works on files, and makes no sense on a conversation. */
+static void test_no_file(int fd)
+{
+	int pipes[2], file = open("/proc/self/exe", O_RDONLY);
+
+	must(file >= 0 && !pipe(pipes) && write(pipes[1], out, 16) == 16);
+	ok(fails(lseek(fd, 0, SEEK_SET), ESPIPE) && fails(lseek(fd, 0, SEEK_END), ESPIPE),
+	   "lseek: ESPIPE");
+	ok(fails(pread(fd, in, 1, 0), ESPIPE) && fails(pwrite(fd, out, 1, 0), ESPIPE),
+	   "pread, pwrite: ESPIPE");
+	ok(fails(splice(fd, NULL, pipes[1], NULL, 16, SPLICE_F_NONBLOCK), EINVAL) &&
+	   fails(splice(pipes[0], NULL, fd, NULL, 16, SPLICE_F_NONBLOCK), EINVAL),
+	   "splice, from it and to it: EINVAL");
+	ok(fails(sendfile(fd, file, NULL, 16), EINVAL) &&
+	   fails(sendfile(pipes[1], fd, NULL, 16), EINVAL), "sendfile, to it and from it: EINVAL");
+	ok(fails(copy_file_range(file, NULL, fd, NULL, 16, 0), EINVAL), "copy_file_range: EINVAL");
+	ok(fails(fsync(fd), EINVAL) && fails(ftruncate(fd, 0), EINVAL) &&
+	   fails(fallocate(fd, 0, 0, 16), ENODEV), "fsync, ftruncate: EINVAL; fallocate: ENODEV");
+	close(pipes[0]);
+	close(pipes[1]);
+	close(file);
+}
+
 static void test_open(void)
 {
 	int rd, wr, both;
@@ -64,11 +88,8 @@ static void test_open(void)
 	close(wr);
 	both = open(DEVICE, O_RDWR);
 	ok(both >= 0, "both, once these are closed");
-	ok(fails(lseek(both, 0, SEEK_SET), ESPIPE), "lseek: ESPIPE");
-	ok(fails(pread(both, in, 1, 0), ESPIPE), "pread: ESPIPE");
 	ok(fails(ioctl(both, _IO(KRING_IOC_MAGIC, 99)), ENOTTY), "unknown ioctl: ENOTTY");
-	ok(mmap(NULL, 4096, PROT_READ, MAP_SHARED, both, 0) == MAP_FAILED && errno == ENODEV,
-	   "mmap: ENODEV");
+	test_no_file(both);
 	close(both);
 }
 

@@ -20,8 +20,8 @@ TESTS = os.path.join(BUILD, 'tests')
 MODULES = ('virtio_pci', 'virtio_pmem', 'nd_pmem', 'virtio_console')
 
 # The guest's.
-PROGRAMS = ('traffic-guest', 'edges', 'eventfds', 'frames', 'hammer', 'kdev', 'sleepers',
-            'waiters')
+PROGRAMS = ('traffic-guest', 'edges', 'eventfds', 'frames', 'hammer', 'kdev', 'mapped', 'mapping',
+            'pings', 'sleepers', 'waiters', 'workers')
 
 # The module and what is under it, and nothing that races with it for the devices.
 LOAD = 'modprobe virtio_pci && modprobe kring'

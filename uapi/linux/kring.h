@@ -237,26 +237,55 @@ KRING_ASSERT_SIZE(kring_amrb_header, 192);
  *			larger than kring_info.g2h_frame_max
  *	EINVAL		write of 0 bytes: a frame has at least one
  *	EBADMSG		the ring is poisoned: what the host published makes no sense
+ *	EBUSY		this file has mapped what it owns of the ring for writing
  *	ENODEV		the device is gone
  *
  * poll(): EPOLLIN a frame waits; EPOLLOUT the frame that was refused last would fit
  * now, or, when none was, some frame; EPOLLPRI the generation changed since this file
  * last asked for KRING_IOC_INFO (or was opened); EPOLLERR a ring that this file holds
  * is poisoned; EPOLLHUP the device is gone.
+ *
+ * There is no position: lseek(), pread() and pwrite() answer ESPIPE; splice(), sendfile()
+ * and fsync() EINVAL.
+ *
+ * mmap() maps the region, MAP_SHARED; the offset in the file is that in the region. All of
+ * it may be mapped for reading. For writing a mapping must lie within one part that the
+ * file owns: open for reading, the consumer's page of h2g; for writing, the producer's page
+ * or the data of g2h. As mmap() wants a file that is open for both wherever it is to write,
+ * and one that is open for reading wherever it is to read, that means O_RDWR. A mapping
+ * that was made for reading does not become writable.
+ *
+ *	EINVAL		not MAP_SHARED, or beyond the region
+ *	EACCES		for writing: not within a part that the file owns; or PROT_EXEC
+ *	EBUSY		for writing: read() or write() has used that ring already
+ *	EOPNOTSUPP	the region's pages are smaller than the kernel's, or it has none (AMRB)
+ *	ENODEV		the device is gone; what is mapped already faults with SIGBUS then
+ *
+ * The first use of a ring, read() or write() or a mapping for writing, decides for as long
+ * as the file is open, which a mapping prolongs. With a mapping the program has the cursor:
+ * it works by <kring/ring.h>, kicks by KRING_IOC_KICK where that says so, and announces by
+ * kring_want_data() or kring_want_space() before it sleeps in poll(). That compares the
+ * cursors in the region: EPOLLIN when they differ; EPOLLOUT when want_space bytes are free,
+ * or room for the smallest frame when that is 0; EPOLLERR when they are further apart than
+ * the ring is long. Such frames are not counted. The next file goes on where the region says.
+ *
+ * The host's end of a loopback pair, /dev/kring_loop, does all that with h2g and g2h in each
+ * other's place, and may also write the header.
  */
 
 /* kring_info.flags */
 #define KRING_INFO_H2G_POISONED	0x1
 #define KRING_INFO_G2H_POISONED	0x2
 #define KRING_INFO_DOORBELL	0x4	/* a doorbell is attached */
+#define KRING_INFO_HOST		0x8	/* the host's end: h2g and g2h change places */
 
 /**
  * struct kring_info - answer of KRING_IOC_INFO
  * @generation: as in the header now; 0 where the format has none
  * @h2g_size: bytes of data of the host-to-guest ring
  * @g2h_size: bytes of data of the guest-to-host ring
- * @h2g_frame_max: the largest payload that read() can return
- * @g2h_frame_max: the largest payload that write() takes
+ * @h2g_frame_max: the largest payload that read() can return (host's end: write() takes)
+ * @g2h_frame_max: the largest payload that write() takes (host's end: read() can return)
  * @flags: KRING_INFO_*
  * @reserved: 0
  * @uuid: as in the header now; 0 where the format has none
@@ -306,7 +335,8 @@ KRING_ASSERT_SIZE(kring_eventfds, 8);
  *			clears EPOLLPRI. EFAULT, ENODEV.
  * KRING_IOC_KICK	kick the host, whether it sleeps or not. Never blocks. ENODEV.
  * KRING_IOC_RESET	take up the rings that this file holds as the region shows them now,
- *			and un-poison them. EBADMSG: the cursors are still nonsense. ENODEV.
+ *			and un-poison them. EBADMSG: the cursors are still nonsense; EBUSY: a
+ *			mapping has the cursor of one (the other is taken up). ENODEV.
  * KRING_IOC_EVENTFDS	make two eventfds the doorbell of an instance that has none, until
  *			this file is closed; {-1, -1} takes them back. EBUSY: there is a
  *			doorbell; ENOENT: this file has brought none; EBADF, EINVAL: not two

@@ -25,9 +25,12 @@ class Kernel:
 
     @classmethod
     def find(cls, version: str | None = None) -> 'Kernel':
-        """KRING_KERNEL_VERSION or the newest with build headers. KRING_KERNEL_DOWNLOAD=1
-        ignores an installed image, KRING_KERNEL_PACKED=1 boots vmlinuz as it is."""
+        """KRING_KERNEL_VERSION or the newest with build headers. KRING_KERNEL_ROOT is where
+        it is, instead of /; KRING_KERNEL_DOWNLOAD=1 ignores an installed image,
+        KRING_KERNEL_PACKED=1 boots vmlinuz as it is."""
         version = version or os.environ.get('KRING_KERNEL_VERSION') or newest_with_headers()
+        if os.environ.get('KRING_KERNEL_ROOT'):
+            return _at(os.environ['KRING_KERNEL_ROOT'], version)
         root = '/' if not os.environ.get('KRING_KERNEL_DOWNLOAD') else None
         if root is None or not _complete(_at(root, version)):
             root = _download(version)

@@ -2,6 +2,8 @@
 """A virtual machine under QEMU, with regions and doorbell ports."""
 
 import atexit
+import base64
+import gzip
 import os
 import shlex
 import shutil
@@ -25,6 +27,10 @@ from .snapshot import Snapshot, clone_region, copy_file
 QEMU = os.environ.get('KRING_QEMU', 'qemu-system-x86_64')
 APPEND = ('console=ttyS0,115200 ignore_loglevel printk.devkmsg=on panic=-1 oops=panic '
           'random.trust_cpu=on cryptomgr.notests')
+# More of the kernel's command line, for every VM: options of a kernel that watches.
+APPEND += ' ' + os.environ.get('KRINGVM_APPEND', '')
+# A directory for what the guest's gcov has counted, a file for each VM.
+COVERAGE = os.environ.get('KRINGVM_COVERAGE')
 BOOT_TIMEOUT = float(os.environ.get('KRINGVM_BOOT_TIMEOUT', 120))
 READY = 'kringvm: ready'
 TAIL_LINES = 30
@@ -175,6 +181,8 @@ class VM:
         return self
 
     def __exit__(self, kind, *_):
+        if kind is None and COVERAGE and self.alive and self._channel:
+            self.save_coverage()
         found = self.findings() if kind is None else []
         tail = self.tail()
         self.close(failed=bool(kind or found))
@@ -313,6 +321,14 @@ class VM:
     def spawn(self, command: str) -> Program:
         """Starts a command in the guest's background."""
         return Program(self, command)
+
+    def save_coverage(self) -> None:
+        """Of modules that were built with gcov, also of those that are unloaded."""
+        text = self.run('cd /sys/kernel/debug/gcov && find . -name "*.gcda" | cpio -oH newc '
+                        '2>/dev/null | gzip | base64', timeout=120)
+        with open(os.path.join(COVERAGE, f'{os.getpid()}-{self.name}-{time.time_ns()}'),
+                  'wb') as file:
+            file.write(gzip.decompress(base64.b64decode(text)))
 
     # Snapshots
 

@@ -27,4 +27,8 @@ LIB_STREAM_SRCS := \
 	lib/stream.c \
 	lib/stream_in.c \
 	lib/stream_out.c
-LIB_SRCS := $(LIB_REGION_SRCS) $(LIB_STREAM_SRCS)
+LIB_DEVICE_SRCS := \
+	lib/device.c \
+	lib/device_copied.c \
+	lib/device_mapped.c
+LIB_SRCS := $(LIB_REGION_SRCS) $(LIB_STREAM_SRCS) $(LIB_DEVICE_SRCS)

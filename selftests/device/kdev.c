@@ -5,8 +5,8 @@
  *	kdev r|w|rw|- CALL...
  *
  * With - the device is its standard input, which others may have as well. CALL is read, write,
- * poll, info, reset, pause (a second), wait (for POLLPRI), or wait-in (for POLLIN). Prints a line
- * for each: what it returned, or the errno's name. Nothing but the waits blocks.
+ * poll, info, reset, mmap, pause (a second), wait (for POLLPRI), or wait-in (for POLLIN). Prints
+ * a line for each: what it returned, or the errno's name. Nothing but the waits blocks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/kring.h>
@@ -71,6 +72,8 @@ static int do_call(int fd, const char *call)
 		ret = write(fd, buf, 16);
 	else if (!strcmp(call, "reset"))
 		ret = ioctl(fd, KRING_IOC_RESET);
+	else if (!strcmp(call, "mmap"))
+		ret = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0;
 	else
 		return 2;
 	if (ret < 0)

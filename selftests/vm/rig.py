@@ -20,8 +20,8 @@ TESTS = os.path.join(BUILD, 'tests')
 MODULES = ('virtio_pci', 'virtio_pmem', 'nd_pmem', 'virtio_console')
 
 # The guest's.
-PROGRAMS = ('traffic-guest', 'edges', 'eventfds', 'frames', 'hammer', 'kdev', 'mapped', 'mapping',
-            'pings', 'sleepers', 'waiters', 'workers')
+PROGRAMS = ('traffic-guest', 'device', 'edges', 'eventfds', 'frames', 'hammer', 'kdev', 'mapped',
+            'mapping', 'pings', 'sleepers', 'waiters', 'workers')
 
 # The module and what is under it, and nothing that races with it for the devices.
 LOAD = 'modprobe virtio_pci && modprobe kring'
@@ -35,13 +35,15 @@ PAIRED = 'until [ "$(cat /sys/class/kring/kring/doorbell)" = vport ]; do sleep 0
 
 
 def guest(directory: str, files=None, modules=()) -> dict:
-    """The arguments of VM(): a kernel, and a file system with kring.ko and the test programs."""
+    """The arguments of VM(): a kernel, and a file system with our modules and the test programs."""
     kernel = Kernel.find()
-    module = os.path.join(BUILD, f'module-{kernel.version}', 'kmod', 'kring.ko')
-    if not os.path.exists(module):
-        raise SystemExit(f'{module} is not there: run "make module"')
+    ours = [os.path.join(BUILD, f'module-{kernel.version}', 'kmod', f'{name}.ko')
+            for name in ('kring', 'kring_loop')]
+    for module in ours:
+        if not os.path.exists(module):
+            raise SystemExit(f'{module} is not there: run "make module"')
     initramfs = build_initramfs(
-        os.path.join(directory, 'initramfs'), kernel, [*MODULES, *modules, module],
+        os.path.join(directory, 'initramfs'), kernel, [*MODULES, *modules, *ours],
         {**{f'/bin/{name}': os.path.join(TESTS, name) for name in PROGRAMS}, **(files or {})})
     return {'kernel': kernel, 'initramfs': initramfs}
 

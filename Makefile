@@ -117,10 +117,11 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest edges eventfds failnth frames hammer kdev \
-		  mapped mapping pings sleepers waiters workers)
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest device edges eventfds failnth frames hammer \
+		  kdev mapped mapping pings sleepers waiters workers)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/device: $(BUILD)/obj/selftests/device/device.o $(BUILD)/lib/libkring.a
 $(BUILD)/tests/edges: $(BUILD)/obj/selftests/device/edges.o
 $(BUILD)/tests/eventfds: $(BUILD)/obj/selftests/device/eventfds.o
 $(BUILD)/tests/failnth: $(BUILD)/obj/selftests/sanitize/failnth.o
@@ -137,6 +138,13 @@ $(BUILD)/tests/sleepers $(BUILD)/tests/workers: GUEST_LIBS := -luring
 $(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^ $(GUEST_LIBS)
+
+# Static as well. Their harness is the kernel's: only where its source package is wanted anyway.
+KSELFTESTS := $(BUILD)/kselftest/built
+
+$(KSELFTESTS): selftests/Makefile $(wildcard selftests/kselftest/*) $(HEADERS)
+	$(MAKE) -C selftests all BUILD=$(TOP)/$(BUILD) LDFLAGS=-static
+	@touch $@
 
 # The guest's end of a region on this machine, so that a broker can be tested without a VM.
 $(BUILD)/tests/guest_bridge: $(BUILD)/obj/selftests/agent/guest_bridge.o
@@ -207,6 +215,12 @@ prove: ## Prove the ring with Frama-C, for all its sizes
 vm: module tools daemon tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
 	$(RUN) $(if $(K),-k '$(K)') $(VM_TESTS)
 
+.PHONY: kselftest
+kselftest: ## Run the kselftests in a VM, over kring_loop
+	@$(MAKE) -s deps-check
+	@$(MAKE) -s $(KSELFTESTS)
+	@$(MAKE) -s vm K=test_kselftest
+
 # Longer than a check should take.
 .PHONY: fuzz
 SECONDS ?= 60
@@ -217,7 +231,7 @@ fuzz: ## Fuzz all that parses what a peer sends, SECONDS=60 each; and find plant
 	KRING_BUILD=$(TOP)/$(BUILD) selftests/fuzz/run --planted
 
 .PHONY: sanitize
-sanitize: tools tests ## kring.ko on kernels that watch: KASAN, lockdep, kmemleak, KCSAN ...
+sanitize: tools tests $(KSELFTESTS) ## kring.ko on kernels that watch: KASAN, lockdep, kmemleak, KCSAN ...
 	@$(MAKE) -s deps-sanitize
 	@KRING_BUILD=$(TOP)/$(BUILD) selftests/sanitize/sanitize.py
 
@@ -242,7 +256,7 @@ check: ## Run all tests; sets up what they need
 	@$(MAKE) -s check-all
 
 .PHONY: check-built
-check-built: all daemon $(UNIT) $(BUILD)/unit/fake_guest
+check-built: all daemon $(KSELFTESTS) $(UNIT) $(BUILD)/unit/fake_guest
 
 .PHONY: check-all
 check-all: check-built

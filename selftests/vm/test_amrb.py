@@ -43,6 +43,7 @@ def check_guest(tap, vm, path: str, port, rng) -> None:
     """The guest's driver sends each frame back."""
     tap.equal(vm.run('cd /sys/class/kring/kring && cat format name doorbell generation').split(),
               ['amrb', 'amrb', 'vport', '0'], 'the guest takes the region and the port kring.amrb')
+    tap.equal(vm.run('kdev r mmap').strip(), 'mmap: EOPNOTSUPP', 'which has no parts to map')
     host = amrb.End(path, port.socket)
     half = host.size // 2 - 4
     for name, lengths in (

@@ -86,10 +86,10 @@ def make(*arguments: str) -> None:
         raise SystemExit(f'make {" ".join(arguments)}:\n{result.stdout}{result.stderr}')
 
 
-def run_tests(tap, kind: Kind, directory: str) -> int:
+def run_tests(tap, kind: Kind, directory: str, names) -> int:
     """The tests of a kind; how many reports their kernels have made."""
     reports = 0
-    for name in TESTS[kind.name]:
+    for name in names:
         path = os.path.join(TOP, 'selftests', 'vm', f'test_{name}.py')
         if not os.path.exists(path):
             tap.skip(f'{kind.name}: test_{name}.py', 'there is none')
@@ -110,8 +110,8 @@ def check_failures(tap, kind: Kind, directory: str) -> int:
     loop = os.path.join(kind.module, 'kmod', 'kring_loop.ko')
     kring = os.path.join(kind.module, 'kmod', 'kring.ko')
     with VM(**rig.guest(directory, {'/bin/failnth': os.path.join(BUILD, 'tests', 'failnth'),
-                                    '/kring.ko': kring, '/kring_loop.ko': loop},
-                        modules=(loop,)), append='panic_on_warn=1') as vm:
+                                    '/kring.ko': kring, '/kring_loop.ko': loop}),
+            append='panic_on_warn=1') as vm:
         rig_text = []
         vm.run('modprobe virtio_pci')
         vm.run(QUIET.format(order=NO_PAGES))
@@ -131,9 +131,8 @@ def check_failures(tap, kind: Kind, directory: str) -> int:
         return len(found)
 
 
-def check_loads(tap, kind: Kind, directory: str, count: int) -> int:
-    loop = os.path.join(kind.module, 'kmod', 'kring_loop.ko')
-    vm = VM(**rig.guest(directory, modules=(loop,)), append='panic_on_warn=1')
+def check_loads(tap, directory: str, count: int) -> int:
+    vm = VM(**rig.guest(directory), append='panic_on_warn=1')
     rig.add_kring(vm)
     with vm:
         vm.run('modprobe virtio_pci')
@@ -151,6 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--only', choices=STEPS, action='append')
     parser.add_argument('--kind', choices=tuple(TESTS), action='append')
+    parser.add_argument('--test', action='append', help='of test_TEST.py, instead of all')
     parser.add_argument('--loads', type=int, default=100)
     options = parser.parse_args()
     wanted = options.only or STEPS
@@ -168,11 +168,11 @@ def main() -> int:
             if 'planted' in wanted:
                 planted.check(tap, scratch, kind.name, kind.kernel, kind.planted)
             if 'tests' in wanted:
-                reports += run_tests(tap, kind, kept)
+                reports += run_tests(tap, kind, kept, options.test or TESTS[kind.name])
             if kind.name == 'kasan' and 'failures' in wanted:
                 reports += check_failures(tap, kind, scratch)
             if kind.name == 'kasan' and 'loads' in wanted:
-                reports += check_loads(tap, kind, scratch, options.loads)
+                reports += check_loads(tap, scratch, options.loads)
             if kind.name == 'kasan':
                 counted = coverage.Coverage(os.path.join(kind.module, 'kmod'),
                                             os.path.join(TOP, 'kmod'))

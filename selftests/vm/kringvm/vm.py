@@ -324,8 +324,11 @@ class VM:
 
     def save_coverage(self) -> None:
         """Of modules that were built with gcov, also of those that are unloaded."""
-        text = self.run('cd /sys/kernel/debug/gcov && find . -name "*.gcda" | cpio -oH newc '
-                        '2>/dev/null | gzip | base64', timeout=120)
+        # These files say that they have 0 bytes.
+        text = self.run('cd /sys/kernel/debug/gcov && find . -name "*.gcda" | while read -r f; do '
+                        'mkdir -p "/tmp/gcov/${f%/*}" && cat "$f" >"/tmp/gcov/$f"; done; '
+                        'cd /tmp/gcov && find . -type f | cpio -oH newc 2>/dev/null | '
+                        'gzip | base64', timeout=120)
         with open(os.path.join(COVERAGE, f'{os.getpid()}-{self.name}-{time.time_ns()}'),
                   'wb') as file:
             file.write(gzip.decompress(base64.b64decode(text)))

@@ -117,10 +117,11 @@ $(BUILD)/tests/traffic-host: $(TRAFFIC_HOST_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -o $@ $^
 
 # Static: they run in a guest that has no libraries.
-GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest device edges eventfds failnth frames hammer \
+GUEST_PROGRAMS := $(addprefix $(BUILD)/tests/,traffic-guest bench device edges eventfds failnth frames hammer \
 		  kdev mapped mapping pings sleepers waiters workers)
 
 $(BUILD)/tests/traffic-guest: $(TRAFFIC_GUEST_SRCS:%.c=$(BUILD)/obj/%.o)
+$(BUILD)/tests/bench: $(BUILD)/obj/selftests/device/bench.o $(BUILD)/lib/libkring.a
 $(BUILD)/tests/device: $(BUILD)/obj/selftests/device/device.o $(BUILD)/lib/libkring.a
 $(BUILD)/tests/edges: $(BUILD)/obj/selftests/device/edges.o
 $(BUILD)/tests/eventfds: $(BUILD)/obj/selftests/device/eventfds.o
@@ -134,12 +135,12 @@ $(BUILD)/tests/pings: $(BUILD)/obj/selftests/device/pings.o
 $(BUILD)/tests/sleepers: $(BUILD)/obj/selftests/device/sleepers.o
 $(BUILD)/tests/waiters: $(BUILD)/obj/selftests/device/waiters.o
 $(BUILD)/tests/workers: $(BUILD)/obj/selftests/device/workers.o
-$(BUILD)/tests/sleepers $(BUILD)/tests/workers: GUEST_LIBS := -luring
+$(BUILD)/tests/bench $(BUILD)/tests/sleepers $(BUILD)/tests/workers: GUEST_LIBS := -luring
 $(GUEST_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(KRING_CFLAGS) $(LDFLAGS) -static -o $@ $^ $(GUEST_LIBS)
 
-# Static as well. Their harness is the kernel's: only where its source package is wanted anyway.
+# Static as well. Their harness is the kernel's: not for those who lack its source package.
 KSELFTESTS := $(BUILD)/kselftest/built
 
 $(KSELFTESTS): selftests/Makefile $(wildcard selftests/kselftest/*) $(HEADERS)
@@ -214,6 +215,12 @@ prove: ## Prove the ring with Frama-C, for all its sizes
 .PHONY: vm
 vm: module tools daemon tests ## Run the tests in a VM (K=PATTERN: those whose name matches)
 	$(RUN) $(if $(K),-k '$(K)') $(VM_TESTS)
+
+.PHONY: bench
+bench: ## How fast read and write, io_uring and a mapping are in the guest
+	@$(MAKE) -s deps-demo
+	@$(MAKE) -s module tools tests
+	@KRING_BUILD=$(TOP)/$(BUILD) KRING_KERNEL_VERSION=$(KVER) selftests/vm/bench.py
 
 .PHONY: kselftest
 kselftest: ## Run the kselftests in a VM, over kring_loop
